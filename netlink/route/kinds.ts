@@ -1,0 +1,23 @@
+// Link kinds: what `ip link add type KIND` takes. Names and numbers follow the kernel's rt-link netlink spec
+// (Documentation/netlink/specs/rt-link.yaml). A new kind is one more table.
+import { attrs, headed, nest, struct } from '../attrs.ts'
+import { be16, i32, ip, mac, text, u16, u32, u8, choice } from '../codec.ts'
+
+/** struct ifinfomsg of include/uapi/linux/rtnetlink.h. */
+export const ifinfomsg = struct({ family: u8, pad: u8, type: u16, index: i32, flags: u32, change: u32 })
+
+/** Attributes that every new link may be given, the peer of a veth included. */
+export const creation = { address: [1, mac], name: [3, text], mtu: [4, u32], netnsFd: [28, u32] } as const
+
+const peer = nest(headed(ifinfomsg, attrs(creation)))
+
+export const kinds = {
+  veth: attrs({ peer: [1, peer] }),
+  bridge: attrs({ vlanFiltering: [7, u8], vlanDefaultPvid: [39, u16] }),
+  macvlan: attrs({
+    mode: [1, choice(u32, { private: 1, vepa: 2, bridge: 4, passthru: 8, source: 16 })],
+    bcQueueLen: [7, u32],
+  }),
+  vxlan: attrs({ id: [1, u32], local: [4, ip], learning: [7, u8], port: [15, be16] }),
+  dummy: attrs({}),
+}

@@ -1,0 +1,96 @@
+// ip route. Names and numbers follow the kernel's rt-route netlink spec (Documentation/netlink/specs/rt-route.yaml).
+import { attrs, nest, struct } from '../attrs.ts'
+import { ip, u32, u8 } from '../codec.ts'
+import { familyNumber, familyOf } from '../ip.ts'
+import { flags, type Request } from '../message.ts'
+import type { Socket } from '../socket.ts'
+
+const RTM_NEWROUTE = 24
+const RTM_DELROUTE = 25
+const RTM_GETROUTE = 26
+
+const rtmsg = struct({ family: u8, dstLength: u8, srcLength: u8, tos: u8, table: u8, protocol: u8, scope: u8, type: u8, flags: u32 })
+const metrics = nest(attrs({ mtu: [2, u32], advmss: [8, u32] }))
+const routeAttrs = attrs({
+  dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32], prefSrc: [7, ip], metrics: [8, metrics], table: [15, u32],
+})
+
+// include/uapi/linux/rtnetlink.h
+const RT_TABLE_MAIN = 254
+const RT_TABLE_UNSPEC = 0
+const RTPROT_BOOT = 3
+const RTN_UNICAST = 1
+const RTNH_F_ONLINK = 4
+
+/** Distances: include/uapi/linux/rtnetlink.h, enum rt_scope_t. */
+export const scope = { global: 0, link: 253, host: 254 } as const
+
+/** A unicast route. `dst` is in CIDR form, `0.0.0.0/0` for the default; `dev` is a link index. */
+export interface Route {
+  readonly dst: string
+  readonly dev: number
+  readonly via?: string | undefined
+  readonly src?: string | undefined
+  /** The metric: lower wins. */
+  readonly priority?: number | undefined
+  readonly table?: number | undefined
+  readonly scope?: number | undefined
+  readonly mtu?: number | undefined
+  readonly advmss?: number | undefined
+  /** The gateway need not be in a subnet of the link. */
+  readonly onlink?: boolean | undefined
+}
+
+const request = (operation: string, type: number, flag: number, route: Route): Request => {
+  const [network = '', length = ''] = route.dst.split('/')
+  const { mtu, advmss, table = RT_TABLE_MAIN } = route
+  return {
+    operation: `${operation} ${route.dst}${route.via ? ` via ${route.via}` : ''}`, type, flags: flag,
+    body(out) {
+      rtmsg.encode(out, {
+        family: familyNumber(familyOf(network)), dstLength: Number(length), type: RTN_UNICAST, protocol: RTPROT_BOOT,
+        table: table < 256 ? table : RT_TABLE_UNSPEC, scope: route.scope ?? scope.global, flags: route.onlink ? RTNH_F_ONLINK : 0,
+      })
+      routeAttrs.encode(out, {
+        dst: Number(length) > 0 ? network : undefined, oif: route.dev, gateway: route.via, priority: route.priority, prefSrc: route.src,
+        metrics: mtu === undefined && advmss === undefined ? undefined : { mtu, advmss },
+        table: table < 256 ? undefined : table,
+      })
+    },
+  }
+}
+
+/** The `ip route` of one network namespace. */
+export class Routes {
+  readonly #socket: Socket
+  constructor(socket: Socket) { this.#socket = socket }
+
+  /** ip route add, without EXCL as the Go suite does: a second default route of the same metric joins the first. */
+  add(route: Route): void { this.#socket.request(this.adding(route)) }
+
+  /** The request behind `add`, for sending several at once. */
+  adding(route: Route): Request { return request('route add', RTM_NEWROUTE, flags.create, route) }
+
+  /** ip route replace. */
+  replace(route: Route): void { this.#socket.request(request('route replace', RTM_NEWROUTE, flags.create | flags.replace, route)) }
+
+  /** ip route del. @throws NetlinkError ESRCH when there is none */
+  del(route: Route): void { this.#socket.request(request('route del', RTM_DELROUTE, 0, route)) }
+
+  /** ip route show table all: the unicast routes of both families in every table. */
+  list(): Route[] {
+    const replies = this.#socket.request({
+      operation: 'route show', type: RTM_GETROUTE, flags: flags.dump, body: out => rtmsg.encode(out, {}),
+    })
+    return replies.flatMap(({ body }) => {
+      const head = rtmsg.decode(body)
+      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table } = routeAttrs.decode(body.subarray(rtmsg.size))
+      if (head.type !== RTN_UNICAST || oif === undefined) return []
+      const any = head.family === familyNumber('ipv6') ? '::' : '0.0.0.0'
+      return [{
+        dst: `${dst ?? any}/${head.dstLength}`, dev: oif, via: gateway, src: prefSrc, priority, table: table ?? head.table, scope: head.scope,
+        mtu: measured?.mtu, advmss: measured?.advmss,
+      }]
+    })
+  }
+}
