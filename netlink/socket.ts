@@ -61,6 +61,22 @@ export class Socket implements Disposable {
   }
 
   /**
+   * Sends a request for one thing, which the kernel answers with that thing or a refusal.
+   * @throws NetlinkError when the kernel refuses
+   */
+  get(request: Request): Message {
+    const sequence = this.#send(request, 0)
+    for (;;) {
+      for (const message of this.#receive()) {
+        if (message.sequence !== sequence) continue
+        const failure = message.type === answer.error ? refusal(request.operation, message) : undefined
+        if (failure) throw failure
+        return message
+      }
+    }
+  }
+
+  /**
    * Sends several requests in one write; the kernel works them off in order, each on its own.
    * @throws NetlinkError for the first that was refused; the later ones have been tried all the same
    */
@@ -112,11 +128,15 @@ export class Socket implements Disposable {
 
   #receive(): Generator<Message> { return messages(this.#datagram.subarray(0, readInto(this.#fd, this.#datagram))) }
 
-  #exchange(request: Request): Message[] {
+  #send(request: Request, extraFlags: number): number {
     const out = new ByteBuffer()
-    const sequence = ++this.#sequence
-    frame(out, request, sequence, flags.ack)
+    frame(out, request, ++this.#sequence, extraFlags)
     writeAll(this.#fd, out.bytes)
+    return this.#sequence
+  }
+
+  #exchange(request: Request): Message[] {
+    const sequence = this.#send(request, flags.ack)
     const replies: Message[] = []
     for (;;) {
       for (const message of this.#receive()) {

@@ -1,7 +1,7 @@
 // Files, synchronously. One place for node:fs, so that what start-up pays for it can be seen and changed here.
 import {
-  accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, statSync, unlinkSync,
-  utimesSync, writeFileSync, writeSync, type Stats,
+  accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, statSync,
+  unlinkSync, utimesSync, writeFileSync, writeSync, type Stats,
 } from 'node:fs'
 import { tolerate } from './errno.ts'
 

@@ -136,7 +136,7 @@ export class Links {
 
   /** ip link show NAME. @throws NetlinkError ENODEV when there is none */
   get(name: string): Link {
-    return decodeLink(this.#socket.request(request(`link show ${name}`, RTM_GETLINK, 0, 0, { name }))[0]!.body)
+    return decodeLink(this.#socket.get(request(`link show ${name}`, RTM_GETLINK, 0, 0, { name })).body)
   }
 
   /** ip link show NAME, undefined when there is none. */
@@ -144,7 +144,7 @@ export class Links {
 
   /** ip link show, by index. @throws NetlinkError ENODEV */
   at(index: number): Link {
-    return decodeLink(this.#socket.request(request(`link show ${index}`, RTM_GETLINK, 0, index, {}))[0]!.body)
+    return decodeLink(this.#socket.get(request(`link show ${index}`, RTM_GETLINK, 0, index, {})).body)
   }
 
   /** ip link show: all of them, or those with this master. */

@@ -1,0 +1,39 @@
+// A result becomes addresses and routes on the container's interface.
+import { hasIpv6, trySysctl, writeSysctl } from '#net/sysctl.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { familyOf } from '#netlink/ip.ts'
+import type { Link } from '#netlink/route/link.ts'
+import { CniError } from './errors.ts'
+import { gatewayFor, type Result } from './result.ts'
+
+/**
+ * Settings of the interface before it comes up. Without an IPv6 address IPv6 is off: a network that has none must not
+ * be offered one by a neighbour's router advertisements.
+ */
+const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean): void => {
+  trySysctl(`ipv4/conf/${name}/arp_notify`, '1') // the kernel announces the address when the link comes up
+  if (!ipv6) return trySysctl(`ipv6/conf/${name}/disable_ipv6`, '1')
+  if (!hasIpv6()) throw new CniError('unsupportedByKernel', 'an IPv6 address is given, but this kernel has IPv6 switched off', 'remove the IPv6 range or boot without ipv6.disable=1')
+  writeSysctl('ipv6/conf/lo/disable_ipv6', '0')
+  writeSysctl(`ipv6/conf/${name}/disable_ipv6`, '0')
+  writeSysctl(`ipv6/conf/${name}/keep_addr_on_down`, '1')
+  trySysctl(`ipv6/conf/${name}/ndisc_notify`, '1')
+  trySysctl(`ipv6/conf/${name}/accept_dad`, detectDuplicates ? '1' : '0')
+  if (detectDuplicates) trySysctl(`ipv6/conf/${name}/enhanced_dad`, '1')
+}
+
+/**
+ * Gives `link` the addresses and routes of `result` and brings it up.
+ * @param detectDuplicates whether IPv6 addresses wait for duplicate address detection (see net/ready.ts) or are used at once
+ * @throws NetlinkError that names the address or route, CniError when the namespace has no IPv6
+ */
+export const configure = (pod: Namespace, link: Link, result: Result, detectDuplicates: boolean): void => {
+  const ipv6 = result.ips.some(ip => familyOf(ip.address) === 'ipv6')
+  pod.run(() => prepare(link.name, ipv6, detectDuplicates))
+  const { index } = link
+  pod.requestAll([
+    ...result.ips.map(({ address }) => pod.addr.adding({ index, address })),
+    pod.link.setting(index, { up: true }),
+    ...result.routes.map(({ dst, gw, ...rest }) => pod.route.adding({ ...rest, dst, dev: index, via: gw ?? gatewayFor(dst, result.ips) })),
+  ])
+}

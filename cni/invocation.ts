@@ -1,0 +1,190 @@
+// One invocation is a function of its environment, its stdin and its driver; nothing of it is kept.
+import { status, type FileStatus } from '#sys/file.ts'
+import { Namespace } from '#net/namespace.ts'
+import { readArgs } from './args.ts'
+import { Cleanup } from './cleanup.ts'
+import { decodeConfig, salvaged, validated, type NetworkConfig } from './config.ts'
+import { execute, findPlugin } from './delegate.ts'
+import type { AnyDriver, Call, Driver } from './driver.ts'
+import { encodeResult } from './encode.ts'
+import { readEnvironment, type Environment, type Variables } from './environment.ts'
+import { Ipam, ipamType, type RunDelegate } from './ipam.ts'
+import { forbiddenNetns, isForbiddenNetns, openPod, openPodIfThere } from './netns.ts'
+import { readPrevious, type Result } from './result.ts'
+import type { Json } from './json.ts'
+import { Undo } from './undo.ts'
+import { readValidAttachments } from './valid-attachments.ts'
+
+/** What surrounds an invocation. */
+export interface Surroundings {
+  readonly variables: Variables
+  /** The bytes on stdin; asked for only when the environment is in order. */
+  stdin(): Uint8Array
+  /** Takes the result of an ADD. When it throws, nobody has the result, and what was made is taken back. */
+  deliver(result: Json): void
+  /** The running executable; a delegate that is the same file is called in this process. */
+  readonly executable: FileStatus | undefined
+  /** The driver of a plugin name, when the executable contains it. */
+  resident(name: string): AnyDriver | undefined
+  warn(message: string): void
+}
+
+/** A namespace that is opened when first asked for. */
+class LazyNamespace implements Disposable {
+  readonly #open: () => Namespace
+  #namespace: Namespace | undefined
+  constructor(open: () => Namespace) { this.#open = open }
+  get(): Namespace { return this.#namespace ??= this.#open() }
+  [Symbol.dispose](): void { this.#namespace?.[Symbol.dispose]() }
+}
+
+const isRunning = (file: string, executable: FileStatus | undefined): boolean => {
+  const found = executable && status(file)
+  return found !== undefined && found.device === executable?.device && found.inode === executable.inode
+}
+
+const delegation = ({ path }: Environment, around: Surroundings): RunDelegate => (type, verb) => {
+  const file = findPlugin(type, path)
+  const resident = isRunning(file, around.executable) ? around.resident(type) : undefined
+  if (resident === undefined) return execute(type, file, verb, around.variables, around.stdin(), around.warn)
+  let result: Json | undefined
+  invoke(resident, { ...around, variables: { ...around.variables, CNI_COMMAND: verb }, deliver: made => { result = made } })
+  return result
+}
+
+/** DEL gets further without a prevResult that cannot be read. */
+const previousIfReadable = ({ raw, cniVersion }: NetworkConfig, warn: Surroundings['warn']): Result | undefined => {
+  try {
+    return readPrevious(raw, cniVersion)
+  } catch (error) {
+    warn(`prevResult ignored: ${error instanceof Error ? error.message : String(error)}`)
+    return undefined
+  }
+}
+
+/**
+ * One verb at work: what it was called with, and the driver that does it. Every verb but ADD is handed on to the IPAM
+ * plugin here; on ADD the driver says when.
+ */
+class Invocation implements Disposable {
+  readonly #driver: Driver
+  readonly #around: Surroundings
+  readonly #environment: Environment
+  readonly #network: NetworkConfig
+  readonly #host = new LazyNamespace(() => Namespace.host())
+  readonly #ipam: Ipam
+
+  constructor(driver: Driver, around: Surroundings) {
+    this.#driver = driver
+    this.#around = around
+    this.#environment = readEnvironment(around.variables)
+    this.#network = decodeConfig(around.stdin(), this.#environment.verb)
+    const { raw, cniVersion } = this.#network
+    const type = driver.kind === 'interface' ? ipamType(raw) : undefined
+    this.#ipam = new Ipam(type, cniVersion, delegation(this.#environment, around))
+  }
+
+  run(): void {
+    switch (this.#environment.verb) {
+      case 'ADD': return this.#add()
+      case 'CHECK': return this.#check()
+      case 'DEL': return this.#del()
+      case 'STATUS': return this.#status()
+      case 'GC': return this.#gc()
+    }
+  }
+
+  [Symbol.dispose](): void { this.#host[Symbol.dispose]() }
+
+  #validated(): never { return validated(this.#driver.schema, this.#driver.validate, this.#network.raw) as never }
+
+  /** For verbs that clean up: what of the configuration still makes sense. */
+  #salvaged(): never { return salvaged(this.#driver.schema, this.#driver.validate, this.#network.raw, this.#around.warn) as never }
+
+  #call<Config>(config: Config): Call<Config> {
+    const { raw, cniVersion, name } = this.#network
+    const host = this.#host
+    return { config, raw, cniVersion, network: name, ipam: this.#ipam, warn: this.#around.warn, get host() { return host.get() } }
+  }
+
+  /** The call of a verb that concerns one attachment. Getters must survive, so the parts are assigned, not spread. */
+  #attachmentCall<Config, Extra extends object>(config: Config, extra: Extra) {
+    const { containerId, ifName, netns, verb, args } = this.#environment
+    const attachment = { network: this.#network.name, containerId, ifName }
+    const { args: known } = this.#driver
+    const read = known && verb !== 'DEL' ? readArgs(args, known) : new Map<string, string>()
+    return Object.assign(this.#call(config), { containerId, ifName, netns, attachment, args: read }, extra)
+  }
+
+  #add(): void {
+    const { raw, cniVersion } = this.#network
+    if (isForbiddenNetns(this.#environment)) throw forbiddenNetns(this.#environment)
+    const config = this.#validated()
+    const previous = readPrevious(raw, cniVersion)
+    const undo = new Undo()
+    using pod = new LazyNamespace(() => openPod(this.#environment.netns))
+    const call = this.#attachmentCall(config, { previous, undo: undo.defer.bind(undo) })
+    try {
+      this.#around.deliver(encodeResult(this.#driver.add(withPod(call, pod)), cniVersion))
+    } catch (error) {
+      undo.run(this.#around.warn)
+      throw error
+    }
+  }
+
+  #check(): void {
+    const { raw, cniVersion } = this.#network
+    const config = this.#validated()
+    using pod = new LazyNamespace(() => openPod(this.#environment.netns))
+    const previous = readPrevious(raw, cniVersion)
+    this.#ipam.check()
+    this.#driver.check(withPod(this.#attachmentCall(config, { previous }), pod))
+  }
+
+  #status(): void {
+    this.#driver.status(this.#call(this.#validated()))
+    this.#ipam.status()
+  }
+
+  #del(): void {
+    const { warn } = this.#around
+    const { netns } = this.#environment
+    const cleanup = new Cleanup()
+    const attempt = cleanup.attempt.bind(cleanup)
+    const forbidden = isForbiddenNetns(this.#environment)
+    // The host's own links are not ours to touch, but what the attachment leased may not stay behind.
+    if (!forbidden || this.#driver.kind === 'ipam') {
+      using pod = this.#driver.kind === 'ipam' ? undefined : openPodIfThere(netns)
+      const call = this.#attachmentCall(this.#salvaged(), { pod, previous: previousIfReadable(this.#network, warn), attempt })
+      attempt(() => this.#driver.del(call))
+    }
+    // The address comes off the wire first and is free for others then.
+    attempt(() => this.#ipam.del())
+    if (forbidden) attempt(() => { throw forbiddenNetns(this.#environment) })
+    cleanup.finish()
+  }
+
+  #gc(): void {
+    const { raw, name } = this.#network
+    const valid = readValidAttachments(raw, name)
+    const cleanup = new Cleanup()
+    const attempt = cleanup.attempt.bind(cleanup)
+    const config = this.#salvaged()
+    if (valid === undefined) this.#around.warn('GC without cni.dev/valid-attachments: nothing is removed')
+    else attempt(() => this.#driver.gc(Object.assign(this.#call(config), { valid, attempt })))
+    attempt(() => this.#ipam.gc())
+    cleanup.finish()
+  }
+}
+
+const withPod = <Call extends object>(call: Call, pod: LazyNamespace): Call & { readonly pod: Namespace } =>
+  Object.defineProperty(call, 'pod', { get: () => pod.get() }) as Call & { readonly pod: Namespace }
+
+/**
+ * Runs one verb of a plugin.
+ * @throws CniError, NetlinkError or any other: asCniError makes each of them one for the runtime
+ */
+export const invoke = (driver: AnyDriver, around: Surroundings): void => {
+  using invocation = new Invocation(driver as unknown as Driver, around)
+  invocation.run()
+}

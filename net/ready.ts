@@ -1,0 +1,33 @@
+// Waiting until a link can carry packets: bounded, and short where the kernel is quick.
+import { sleep } from '#sys/sleep.ts'
+import { OPERSTATE_UP } from '#netlink/route/link.ts'
+import type { Namespace } from './namespace.ts'
+
+/** Tries until `done` says so. @returns false when `limit` milliseconds have passed first */
+const poll = (limit: number, done: () => boolean): boolean => {
+  const pauses = [0.2, 0.5, 1, 2, 5, 10, 20, 50]
+  for (let waited = 0, i = 0; ; i++) {
+    if (done()) return true
+    if (waited >= limit) return false
+    const pause = pauses[Math.min(i, pauses.length - 1)]!
+    sleep(pause)
+    waited += pause
+  }
+}
+
+const CARRIER_LIMIT_MS = 2500 // what the Go suite allows a bridge port
+
+/** Waits for the operational state UP, which a bridge forwards only from. @returns false when it does not come */
+export const waitForCarrier = (namespace: Namespace, name: string): boolean =>
+  poll(CARRIER_LIMIT_MS, () => namespace.link.get(name).operstate === OPERSTATE_UP)
+
+const DETECTION_LIMIT_MS = 5000
+
+/**
+ * Waits for duplicate address detection on a link to end.
+ * @returns the addresses that somebody else has; those still undecided in the end count as usable if the link has no carrier
+ */
+export const waitForAddresses = (namespace: Namespace, index: number): readonly string[] => {
+  poll(DETECTION_LIMIT_MS, () => namespace.addr.list(index).every(({ tentative, dadFailed }) => dadFailed || !tentative))
+  return namespace.addr.list(index).filter(({ dadFailed }) => dadFailed).map(({ address }) => address)
+}

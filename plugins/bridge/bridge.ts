@@ -1,0 +1,186 @@
+// bridge: attaches a container to a bridge on its host by a veth pair, as Docker's driver of that name.
+import { broken, checkInterface, expect, requirePrevious } from '#cni/check.ts'
+import { configure } from '#cni/configure.ts'
+import { driver } from '#cni/driver.ts'
+import { requireExpressible } from '#cni/encode.ts'
+import { CniError } from '#cni/errors.ts'
+import { wantedMac } from '#cni/mac.ts'
+import { append, noResult, type Interface, type Result } from '#cni/result.ts'
+import { hostLinkName, networkLabel } from '#net/attachment.ts'
+import { ensureBridge, raiseBridge, removeIfUnused } from '#net/bridge.ts'
+import * as internal from '#net/internal.ts'
+import * as masquerade from '#net/masquerade.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { waitForAddresses, waitForCarrier } from '#net/ready.ts'
+import * as spoof from '#net/spoof.ts'
+import { addVeth, collectLinks, labelVeth, removeVeth } from '#net/veth.ts'
+import { familyOf } from '#netlink/ip.ts'
+import type { Link } from '#netlink/route/link.ts'
+import { OPERSTATE_UP } from '#netlink/route/link.ts'
+import { errnoOf } from '#sys/errno.ts'
+import { validate } from '#build/validators/bridge.js'
+import { schema } from './config.ts'
+import { addGatewayAddresses, defaultRoutes, enableForwarding, gatewayAddresses, withGateways } from './gateway.ts'
+import { isGateway, refuseContradictions, refuseUnsupported, wantsVlans, type Config } from './plan.ts'
+import { checkVlans, ensureVlanGateway, joinVlans, vlanGatewayName } from './vlan.ts'
+
+const MAX_PORTS = 1023 // BR_MAX_PORTS of net/bridge/br_private.h, less the one that is never given
+
+/** The words of a user's world for what the kernel refuses. */
+const explained = (error: unknown, bridge: string): unknown =>
+  errnoOf(error) === 'EXFULL'
+    ? new CniError('notAvailable', `bridge ${bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
+    : error
+
+const describe = ({ name, address: mac, mtu }: Link, sandbox?: string): Interface => ({ name, mac, mtu, sandbox })
+
+/** What IPAM has leased, as the container is to see it: gateways, default routes, DNS. */
+const planned = (config: Config, leased: Result | undefined): Result => {
+  if (leased === undefined) return { ...noResult, dns: config.dns ?? {} }
+  const dns = config.dns && Object.keys(config.dns).length > 0 ? config.dns : leased.dns
+  const routes = config.internal ? leased.routes.filter(({ dst }) => !dst.endsWith('/0')) : leased.routes
+  if (!isGateway(config)) return { ...leased, routes, dns }
+  const ips = withGateways(leased.ips)
+  return { ...leased, ips, dns, routes: config.isDefaultGateway ? [...routes, ...defaultRoutes({ ...leased, ips, routes })] : routes }
+}
+
+export const bridge = driver({
+  name: 'bridge',
+  kind: 'interface',
+  schema,
+  validate,
+  args: ['MAC'],
+
+  add({ config, args, attachment, ifName, network, cniVersion, host, pod, ipam, previous, undo }) {
+    refuseContradictions(config, ipam.configured)
+    refuseUnsupported(config, host)
+    if (!ipam.configured) requireExpressible(cniVersion, 'none')
+    const mac = wantedMac(config, args)
+    const mtu = config.mtu || undefined
+    if (pod.link.find(ifName)) throw new CniError('alreadyAttached', `${ifName} exists already in ${pod.path}`, 'delete that attachment first, or choose another CNI_IFNAME')
+
+    const { link: master, created } = ensureBridge(host, { name: config.bridge, mtu, vlanFiltering: wantsVlans(config), alias: networkLabel(network) })
+    if (created) undo(`bridge ${config.bridge}`, () => removeIfUnused(host, config.bridge))
+    expect(`kind of ${config.bridge}`, master.info.kind, 'bridge')
+    raiseBridge(host, master, config.promiscMode)
+
+    try {
+      addVeth(host, pod, attachment, { mtu, mac, master: master.index })
+    } catch (error) {
+      throw explained(error, config.bridge)
+    }
+    undo(`link ${hostLinkName(attachment)}`, () => removeVeth(host, attachment))
+    const port = host.link.get(hostLinkName(attachment))
+    labelVeth(host, attachment, port.index)
+    if (config.hairpinMode || config.portIsolation) host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +config.portIsolation })
+    joinVlans(host, port.index, config)
+    const link = pod.link.get(ifName)
+
+    if (config.macspoofchk) {
+      undo('source address check', () => spoof.remove(host, attachment))
+      spoof.add(host, attachment, link.address!)
+    }
+    if (config.internal) internal.add(host, config.bridge)
+
+    const leased = ipam.add()
+    undo('address lease', () => ipam.del())
+    const result = planned(config, leased)
+    requireExpressible(cniVersion, leased ? result.ips : 'none')
+    const interfaces = [describe(master), describe(port), describe(link, pod.path)]
+
+    if (leased) {
+      configure(pod, link, result, config.enabledad)
+      if (isGateway(config)) {
+        const gateway = config.vlan ? ensureVlanGateway(host, master, config.vlan).link : master
+        if (gateway !== master) interfaces.push(describe(gateway))
+        addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, undo)
+        enableForwarding(new Set(result.ips.map(({ address }) => familyOf(address))), undo)
+      }
+      if (config.ipMasq) {
+        undo('masquerading', () => masquerade.remove(host, attachment, result.ips.map(({ address }) => address)))
+        masquerade.add(host, attachment, result.ips.map(({ address }) => address), config.ipMasqBackend)
+      }
+      const taken = config.enabledad ? waitForAddresses(pod, link.index) : []
+      if (taken.length > 0) throw new CniError('kernelRefused', `somebody else has ${taken.join(', ')}`, 'find the duplicate in the network, or switch enabledad off')
+    } else if (!config.disableContainerInterface) {
+      pod.link.set(link.index, { up: true })
+    }
+    if (!config.disableContainerInterface && !waitForCarrier(host, port.name)) {
+      throw new CniError('kernelRefused', `port ${port.name} of ${config.bridge} does not come up`, 'see `bridge link` and the kernel\'s log')
+    }
+    return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: 2 })) })
+  },
+
+  check({ config, attachment, ifName, host, pod, ipam, previous }) {
+    const result = requirePrevious(previous)
+    const master = host.link.find(config.bridge)
+    if (master === undefined) throw broken(`bridge ${config.bridge} is missing`)
+    expect(`kind of ${config.bridge}`, master.info.kind, 'bridge')
+    expect(`state of ${config.bridge}`, master.up ? 'up' : 'down', 'up')
+    if (config.promiscMode) expect(`promiscuous mode of ${config.bridge}`, master.promisc, true)
+
+    const link = config.disableContainerInterface ? pod.link.get(ifName) : checkInterface(pod, ifName, result)
+    expect(`kind of ${ifName}`, link.info.kind, 'veth')
+    const port = checkPort(host, link, master, config)
+    if (!ipam.configured) return
+
+    const own = result.ips.filter(ip => ip.interface === undefined || result.interfaces[ip.interface]?.name === ifName)
+    const addresses = own.map(({ address }) => address)
+    if (isGateway(config)) checkGateway(host, config.vlan ? vlanGatewayName(config.bridge, config.vlan) : config.bridge, gatewayAddresses(own))
+    if (config.ipMasq) masquerade.check(host, attachment, addresses, config.ipMasqBackend)
+    if (config.macspoofchk && port.name === hostLinkName(attachment)) spoof.check(host, attachment, link.address!)
+    if (config.internal) internal.check(host, config.bridge)
+  },
+
+  del({ attachment, ifName, host, pod, previous, attempt }) {
+    const addresses = previous?.ips.map(({ address }) => address)
+    attempt(() => {
+      // A pair that the Go suite made has a name that cannot be derived; it is found by its end in the container.
+      if (!removeVeth(host, attachment) && pod?.link.find(ifName)?.info.kind === 'veth') pod.link.remove(ifName)
+    })
+    attempt(() => masquerade.remove(host, attachment, addresses))
+    attempt(() => spoof.remove(host, attachment))
+  },
+
+  status({ config, host }) {
+    refuseContradictions(config, config.ipam?.type !== undefined)
+    refuseUnsupported(config, host)
+    const master = host.link.find(config.bridge)
+    if (master === undefined) return
+    if (master.info.kind !== 'bridge') throw new CniError('notAvailable', `bridge ${JSON.stringify(config.bridge)} is a ${master.info.kind || 'hardware'} link`, 'choose another name')
+    const ports = host.link.list({ master: master.index }).length
+    if (ports >= MAX_PORTS) throw new CniError('notAvailable', `bridge ${config.bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
+  },
+
+  gc({ config, network, host, valid, attempt }) {
+    const prefix = networkLabel(network)
+    attempt(() => collectLinks(host, prefix, valid))
+    attempt(() => masquerade.collect(host, network, valid))
+    attempt(() => spoof.collect(host, network, valid))
+    const name = config.bridge
+    if (valid.length > 0 || name === undefined || host.link.find(name)?.alias !== prefix) return
+    // Nothing of the network lives, and the bridge is one that we made for it.
+    attempt(() => internal.remove(host, name))
+    attempt(() => removeIfUnused(host, name))
+  },
+})
+
+/** The host's end of the pair: a port of the bridge that forwards, set as the configuration says. */
+const checkPort = (host: Namespace, link: Link, master: Link, config: Config): Link => {
+  const port = host.link.list({ master: master.index }).find(({ index }) => index === link.parent)
+  if (port === undefined) throw broken(`the other end of ${link.name} is no port of ${config.bridge}`)
+  expect(`state of ${port.name}`, port.up ? 'up' : 'down', 'up')
+  if (!config.disableContainerInterface) expect(`carrier of ${port.name}`, port.operstate, OPERSTATE_UP)
+  expect(`hairpin of ${port.name}`, port.port?.hairpin === 1, config.hairpinMode)
+  expect(`isolation of ${port.name}`, port.port?.isolated === 1, config.portIsolation)
+  checkVlans(host, port, config)
+  return port
+}
+
+const checkGateway = (host: Namespace, name: string, wanted: readonly string[]): void => {
+  const link = host.link.find(name)
+  if (link === undefined) throw broken(`gateway link ${name} is missing`)
+  const present = host.addr.list(link.index).map(({ address }) => address)
+  const lost = wanted.find(address => !present.includes(address))
+  if (lost !== undefined) throw broken(`${name} has lost the gateway's address ${lost}`)
+}

@@ -1,0 +1,77 @@
+// The bridge as the containers' gateway.
+import { CniError, invalidConfig } from '#cni/errors.ts'
+import type { IpConfig, Result, Route } from '#cni/result.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { canonicalPrefix, nthAddress, overlaps, parsePrefix, type Prefix } from '#net/prefix.ts'
+import { readSysctl, writeSysctl } from '#net/sysctl.ts'
+import { familyOf, type Family } from '#netlink/ip.ts'
+import type { Addr } from '#netlink/route/addr.ts'
+
+const parsed = (address: string): Prefix => {
+  const prefix = parsePrefix(address)
+  if (prefix === undefined) throw new CniError('delegateFailed', `the IPAM plugin returned ${JSON.stringify(address)}`, 'an address needs the form 10.1.2.3/24')
+  return prefix
+}
+
+/** Every address with a gateway: the one that IPAM names, otherwise the first of its subnet. */
+export const withGateways = (ips: readonly IpConfig[]): readonly (IpConfig & { readonly gateway: string })[] =>
+  ips.map(ip => ({ ...ip, gateway: ip.gateway ?? nthAddress(parsed(ip.address), 1) }))
+
+const anywhere: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
+
+/** A default route for each family that has an address and no default route with a gateway yet. */
+export const defaultRoutes = ({ ips, routes }: Result): readonly Route[] =>
+  [...new Set(ips.map(({ address }) => familyOf(address)))]
+    .filter(family => !routes.some(({ dst, gw }) => canonicalPrefix(dst) === anywhere[family] && gw !== undefined))
+    .map(family => ({ dst: anywhere[family], gw: ips.find(ip => familyOf(ip.address) === family)!.gateway }))
+
+/** The addresses that the bridge is to have, `10.1.2.1/24`. */
+export const gatewayAddresses = (ips: readonly IpConfig[]): readonly string[] =>
+  ips.flatMap(({ address, gateway }) => gateway ? [canonicalPrefix(`${gateway}/${parsed(address).length}`)] : [])
+
+/** Whether an address on the bridge leaves no room for the gateway's: any other IPv4 one, IPv6 ones of its subnet. */
+const inTheWay = (present: Addr, wanted: string, all: readonly string[]): boolean => {
+  if (present.scope !== 0 || all.includes(present.address) || familyOf(present.address) !== familyOf(wanted)) return false
+  return familyOf(wanted) === 'ipv4' || overlaps(parsed(present.address), parsed(wanted))
+}
+
+/**
+ * Gives the bridge the gateway's addresses.
+ * @param force removes addresses that are in the way, otherwise they are an error
+ * @param undo is told how to take each change back
+ * @throws CniError 7
+ */
+export const addGatewayAddresses = (
+  host: Namespace, bridge: { readonly name: string; readonly index: number }, wanted: readonly string[], force: boolean,
+  undo: (what: string, step: () => void) => void,
+): void => {
+  const present = host.addr.list(bridge.index)
+  const { index } = bridge
+  for (const old of present.filter(addr => wanted.some(address => inTheWay(addr, address, wanted)))) {
+    if (!force) {
+      throw invalidConfig(`bridge ${bridge.name} has ${old.address}, but the gateway is ${wanted.join(', ')}`, 'use another bridge or subnet, or set forceAddress')
+    }
+    host.addr.del({ index, address: old.address })
+    undo(`address ${old.address} of ${bridge.name}`, () => host.addr.add({ index, address: old.address }))
+  }
+  for (const address of wanted.filter(wish => !present.some(addr => addr.address === wish))) {
+    // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's business.
+    if (!host.addr.ensure({ index, address, noDad: true })) continue
+    undo(`address ${address} of ${bridge.name}`, () => {
+      // Other containers may rely on it by now.
+      if (host.link.list({ master: index }).length === 0) host.addr.del({ index, address })
+    })
+  }
+}
+
+const forwarding: Readonly<Record<Family, string>> = { ipv4: 'ipv4/ip_forward', ipv6: 'ipv6/conf/all/forwarding' }
+
+/** Has the host forward packets of the families in use. */
+export const enableForwarding = (families: ReadonlySet<Family>, undo: (what: string, step: () => void) => void): void => {
+  for (const family of families) {
+    const before = readSysctl(forwarding[family])
+    if (before === '1') continue
+    writeSysctl(forwarding[family], '1')
+    if (before !== undefined) undo(`${forwarding[family]}`, () => writeSysctl(forwarding[family], before))
+  }
+}
