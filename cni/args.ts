@@ -5,6 +5,9 @@ import { CniError } from './errors.ts'
 const ignoring = /^(1|true)$/i
 const minding = /^(0|false)$/i
 
+/** Keys of CONVENTIONS.md: one variable serves the whole chain, so what is meant for another plugin is no mistake. */
+const conventional = ['IP', 'GATEWAY', 'MAC']
+
 /**
  * The values of CNI_ARGS that a plugin knows. Keys are case-sensitive; of repeated ones the last counts.
  * @param known keys that the plugin reads
@@ -23,10 +26,11 @@ export const readArgs = (text: string, known: readonly string[]): ReadonlyMap<st
     throw new CniError('invalidEnvironment', `CNI_ARGS: IgnoreUnknown=${mode} is no boolean`, 'give 1, 0, true or false')
   }
   values.delete('IgnoreUnknown')
-  const unknown = [...values.keys()].filter(key => !known.includes(key))
+  const foreign = [...values.keys()].filter(key => !known.includes(key))
+  const unknown = foreign.filter(key => !conventional.includes(key))
   if (unknown.length > 0 && !ignoring.test(mode)) {
     throw new CniError('invalidEnvironment', `CNI_ARGS: unknown keys ${unknown.join(', ')}`, 'leave them out or add IgnoreUnknown=1')
   }
-  for (const key of unknown) values.delete(key)
+  for (const key of foreign) values.delete(key)
   return values
 }

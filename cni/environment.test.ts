@@ -43,6 +43,7 @@ test('CNI_ARGS', async t => {
   t.same([...readArgs('', ['MAC'])], [])
   t.same([...readArgs('IgnoreUnknown=1;K8S_POD_NAME=x;MAC=a=b;MAC=c;', ['MAC'])], [['MAC', 'c']], 'the last of repeated keys, values with =, a closing ;')
   t.same([...readArgs('FOO=;IgnoreUnknown=true', ['MAC'])], [])
+  t.same([...readArgs('IP=10.0.0.1;MAC=x', ['MAC'])], [['MAC', 'x']], 'what is meant for another plugin of the chain')
   t.throws(() => readArgs('FOO=1', ['MAC']), { code: 4, message: /FOO/ })
   t.throws(() => readArgs('mac=1', ['MAC']), { code: 4, message: /mac/ }, 'keys are case-sensitive')
   t.throws(() => readArgs('FOO', ['MAC']), { code: 4 })

@@ -8,15 +8,23 @@ const PREFIX = 'fairlead:'
 const LONGEST_PART = 100
 
 /** A part of an alias; one too long for the 255 bytes of an ifalias is replaced by its digest behind a `~`. */
-const part = (text: string, longest = LONGEST_PART): string => text.length > longest ? `~${sha256(text).slice(0, 32)}` : text
+const part = (text: string, longest = LONGEST_PART): string =>
+  text.length > longest ? `~${sha256(text).slice(0, 32)}` : text
 
 /** What every object of a network is labelled with in front: `fairlead:NETWORK/`. */
 export const networkLabel = (network: string): string => `${PREFIX}${part(network)}/`
 
-/** The label of an attachment's objects, `fairlead:NETWORK/CONTAINER/IFNAME`: ifalias of links, comment in nftables. */
-export const label = ({ network, containerId, ifName }: Attachment): string => `${networkLabel(network)}${part(containerId)}/${ifName}`
+/** Whether a link is labelled for a network as a whole, as bridges and VLAN gateways are. */
+export const isNetworkLabel = (alias: string | undefined): boolean =>
+  alias !== undefined && alias.startsWith(PREFIX) && alias.endsWith('/')
 
-/** The name of an attachment's link on the host side: a veth prefix, as other software expects, and 44 bits of a digest. */
+/** The label of an attachment's objects, `fairlead:NETWORK/CONTAINER/IFNAME`: ifalias of links, comment in nftables. */
+export const label = ({ network, containerId, ifName }: Attachment): string =>
+  `${networkLabel(network)}${part(containerId)}/${ifName}`
+
+/**
+ * The name of an attachment's link on the host side: a veth prefix, as other software expects, and 44 bits of a digest.
+ */
 export const hostLinkName = ({ network, containerId, ifName }: Attachment): string =>
   `veth${sha256(`${network}/${containerId}/${ifName}`).slice(0, 11)}`
 
@@ -29,8 +37,8 @@ const IF_NAME_LENGTH = 15
 export const networkComment = (network: string): string => `${PREFIX}${part(network, LONGEST_NETWORK)}/`
 
 /**
- * The comment of an attachment's nftables objects: as `label`, but never too long for nft. Parts that are get a digest in
- * their place, so a comment can always be compared with that of a known attachment, but not always be read back.
+ * The comment of an attachment's nftables objects: as `label`, but never too long for nft. Parts that are get a digest
+ * in their place, so a comment can always be compared with that of a known attachment, but not always be read back.
  */
 export const comment = ({ network, containerId, ifName }: Attachment): string => {
   const start = networkComment(network)

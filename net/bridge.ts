@@ -3,6 +3,7 @@ import { readRandom } from '#sys/file.ts'
 import { errnoOf } from '#sys/errno.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { formatMac } from '#netlink/mac.ts'
+import { isNetworkLabel } from './attachment.ts'
 import type { Namespace } from './namespace.ts'
 import { trySysctl } from './sysctl.ts'
 
@@ -44,8 +45,14 @@ export const raiseBridge = (host: Namespace, bridge: Link, promisc: boolean): vo
   if (!bridge.up || (promisc && !bridge.promisc)) host.link.set(bridge.index, { up: true, promisc: promisc || undefined })
 }
 
-/** Removes a bridge unless it has ports. */
+/** The ports that containers are behind; those labelled for a network as a whole, such as a VLAN's gateway, are not. */
+export const containerPorts = (host: Namespace, bridge: number): readonly Link[] =>
+  host.link.list({ master: bridge }).filter(({ alias }) => !isNetworkLabel(alias))
+
+/** Removes a bridge, with the links that it shares out to its containers, unless it has any. */
 export const removeIfUnused = (host: Namespace, name: string): void => {
   const bridge = host.link.find(name)
-  if (bridge && host.link.list({ master: bridge.index }).length === 0) host.link.remove(name)
+  if (bridge === undefined || containerPorts(host, bridge.index).length > 0) return
+  for (const shared of host.link.list({ master: bridge.index })) host.link.remove(shared.name)
+  host.link.remove(name)
 }

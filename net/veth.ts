@@ -1,5 +1,5 @@
 // veth pairs across two namespaces.
-import { label, hostLinkName, type Attachment } from './attachment.ts'
+import { hostLinkName, isNetworkLabel, label, type Attachment } from './attachment.ts'
 import type { Namespace } from './namespace.ts'
 import { trySysctl } from './sysctl.ts'
 
@@ -32,6 +32,6 @@ export const removeVeth = (host: Namespace, attachment: Attachment): boolean => 
 export const collectLinks = (host: Namespace, prefix: string, valid: readonly Attachment[]): void => {
   const keep = new Set(valid.map(label))
   for (const { alias = '', name } of host.link.list()) {
-    if (alias.startsWith(prefix) && alias !== prefix && !keep.has(alias)) host.link.remove(name)
+    if (alias.startsWith(prefix) && !isNetworkLabel(alias) && !keep.has(alias)) host.link.remove(name)
   }
 }

@@ -1,11 +1,11 @@
 // Files, synchronously. One place for node:fs, so that what start-up pays for it can be seen and changed here.
 import {
-  accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, statSync,
-  unlinkSync, utimesSync, writeFileSync, writeSync, type Stats,
+  accessSync, appendFileSync, closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync,
+  renameSync, statSync, unlinkSync, utimesSync, writeFileSync, writeSync, type Stats,
 } from 'node:fs'
 import { tolerate } from './errno.ts'
 
-/** Identity and age of a file. `modified` is in milliseconds since the epoch. */
+/** Identity, age and permissions of a file. `modified` is in milliseconds since the epoch. */
 export interface FileStatus {
   readonly device: number
   readonly inode: number
@@ -13,10 +13,13 @@ export interface FileStatus {
   /** A terminal, /dev/null or the like. */
   readonly isDevice: boolean
   readonly modified: number
+  /** Permission bits. */
+  readonly mode: number
 }
 
 const statusFrom = (found: Stats): FileStatus => ({
   device: found.dev, inode: found.ino, isFile: found.isFile(), isDevice: found.isCharacterDevice(), modified: found.mtimeMs,
+  mode: found.mode & 0o7777,
 })
 
 const absent = ['ENOENT', 'ENOTDIR']
@@ -58,7 +61,7 @@ export const createFile = (path: string, text: string, mode: number): boolean =>
     writeSync(fd, text)
   } catch (error) {
     unlinkSync(path) // an empty record would hold its place for ever
-    throw error
+    throw Object.assign(error as Error, { path })
   } finally {
     closeSync(fd)
   }
@@ -113,6 +116,9 @@ export const readRandom = (size: number): Uint8Array => {
 
 /** Writes a file in place, created with `mode` where there is none. */
 export const writeText = (path: string, text: string, mode: number): void => writeFileSync(path, text, { mode })
+
+/** Adds to the end of a file, created with `mode` where there is none. */
+export const appendText = (path: string, text: string, mode: number): void => appendFileSync(path, text, { mode })
 
 /** Whether files can be created in a directory, or changed, by this process. */
 export const isWritable = (path: string): boolean =>

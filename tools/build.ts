@@ -3,21 +3,39 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { pluginNames } from '#plugins/table.ts'
 import { harden } from './harden.ts'
+import { recordOrder } from './order.ts'
 
 const directory = 'build/bin'
 const executable = 'fairlead'
 const fresh = `build/${executable}.new`
 
-// A root process must never read .env or bunfig.toml from the directory it happens to be called in.
-const flags = ['--compile', '--minify', '--bytecode', '--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig']
+const flags = [
+  '--compile', '--minify', '--bytecode',
+  // A root process must never read .env or bunfig.toml from the directory it happens to be called in.
+  '--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig',
+  // Only the code of the plugin that is called is read in.
+  '--format=esm', '--splitting',
+  // A call is over before compiling to machine code has paid for itself.
+  '--compile-jit-policy=10',
+]
 
-const run = spawnSync('node_modules/.bin/bun', ['build', ...flags, 'cli/main.ts', '--outfile', fresh], { stdio: ['ignore', 'ignore', 'inherit'] })
-if (run.status !== 0) throw new Error(`bun build exited with ${run.status}`)
+const compile = (...more: string[]): void => {
+  const run = spawnSync('node_modules/.bin/bun', ['build', ...flags, ...more, 'cli/main.ts', '--outfile', fresh], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(`bun build exited with ${run.status}: ${run.stderr}`)
+}
+
+const link = (from: string): void => {
+  for (const name of pluginNames) {
+    rmSync(`${from}/${name}`, { force: true })
+    symlinkSync(executable, `${from}/${name}`)
+  }
+}
+
+compile()
+const order = recordOrder(fresh, pluginNames)
+if (order.length > 0) compile(`--bytecode-order=${order.join()}`)
 harden(fresh)
 
 mkdirSync(directory, { recursive: true })
 renameSync(fresh, `${directory}/${executable}`)
-for (const name of pluginNames) {
-  rmSync(`${directory}/${name}`, { force: true })
-  symlinkSync(executable, `${directory}/${name}`)
-}
+link(directory)

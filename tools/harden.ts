@@ -48,18 +48,18 @@ function offsetsOf(image: Buffer, bytes: Buffer): number[] {
 /**
  * Makes the executable `file` deaf to the variables above, in place and without changing its size.
  *
- * A name that begins with NUL is the empty name, for which getenv(3) returns NULL in glibc and musl alike; an engine option
- * would have to begin with "BUN_" and NUL. Nothing a caller can put into the environment matches either.
+ * A name that begins with NUL is the empty name, for which getenv(3) returns NULL in glibc and musl alike; an engine
+ * option would have to begin with "BUN_" and NUL. Nothing a caller can put into the environment matches either.
  *
- * @throws Error when the file is not an x86-64 ELF or when any of the places is not found exactly once; the file is then
- *   as it was.
+ * @throws Error when the file is not an x86-64 ELF or when any of the places is not found exactly once; the file is
+ *   then as it was.
  */
 export function harden(file: string): void {
   const image = readFileSync(file)
   const machine = image.readUInt16LE(18)
   const x8664 = 62
   if (image.toString('latin1', 0, 4) !== '\x7fELF' || machine !== x8664) {
-    throw new Error(`${file}: expected an x86-64 ELF, found machine ${machine}: add its code pattern to tools/harden.ts`)
+    throw new Error(`${file}: expected an x86-64 ELF, found machine ${machine}: add its pattern to tools/harden.ts`)
   }
   const places = Object.keys(environmentDoors).map((name) =>
     onlyOne(file, name, offsetsOf(image, Buffer.from(`\0${name}\0`, 'latin1'))) + 1)

@@ -1,46 +1,71 @@
-// For *.kernel.test.ts: namespaces of one's own, and polite skips.
+// For *.kernel.test.ts: namespaces, observers, packets, and polite skips. The namespaces have no names and no holders: the
+// kernel takes them away with the process that made them, also after a crash, and tests side by side never meet.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { errnoOf } from '#sys/errno.ts'
-import { newNetns } from '#sys/libc.ts'
 import { Namespace } from '#net/namespace.ts'
+import { trySysctl } from '#net/sysctl.ts'
 import type { LinkSpec } from '#netlink/route/link.ts'
+import { close, open } from '#sys/file.ts'
+import { enterNetns, newNetns } from '#sys/libc.ts'
 
-interface Teardown { teardown(step: () => void): void }
+const SELF = '/proc/thread-self/ns/net'
 
-/** Why a test that changes the network and observes with `command` cannot run here, otherwise false. */
-export const lacks = (command: string): string | false => {
-  if (process.getuid?.() !== 0) return 'needs root'
-  return spawnSync('sh', ['-c', `command -v ${command}`]).status === 0 ? false : `${command} is not installed`
+interface Test { teardown(step: () => void): unknown }
+
+const ready = (ns: Namespace): Namespace => {
+  ns.link.set(ns.link.get('lo').index, { up: true })
+  // Without duplicate address detection IPv6 works from the first packet on.
+  ns.run(() => trySysctl('ipv6/conf/default/accept_dad', '0'))
+  return ns
 }
 
-/** Moves this thread into a network namespace of its own for the rest of the file; the machine's stays as it is. */
-export const ownNamespace = (t: Teardown): Namespace => {
+/** Moves the test into a network namespace of its own, with `lo` up; programs that it starts are in there, too. */
+export const ownNamespace = (t: Test): Namespace => {
   newNetns()
-  const host = Namespace.host()
-  t.teardown(() => host[Symbol.dispose]())
-  return host
+  const own = Namespace.host()
+  t.teardown(() => own[Symbol.dispose]())
+  return ready(own)
 }
 
-/** Another network namespace, held by a bind mount that ends with the test. */
-export const anotherNamespace = (t: Teardown): Namespace => {
-  const directory = mkdtempSync(join(tmpdir(), 'fairlead-'))
-  const path = join(directory, 'netns')
-  writeFileSync(path, '')
-  const run = spawnSync('unshare', [`--net=${path}`, 'true'], { encoding: 'utf8' })
-  if (run.status !== 0) throw new Error(`unshare: ${run.stderr}`)
-  const namespace = Namespace.at(path)
+/** A further network namespace, beside the one that the test is in. */
+export const anotherNamespace = (t: Test): Namespace => {
+  const home = open(SELF)
+  newNetns()
+  const fd = open(SELF)
+  enterNetns(home)
+  close(home)
+  const other = Namespace.at(`/proc/${process.pid}/fd/${fd}`)
   t.teardown(() => {
-    namespace[Symbol.dispose]()
-    spawnSync('umount', [path])
-    rmSync(directory, { recursive: true, force: true })
+    other[Symbol.dispose]()
+    close(fd)
   })
-  return namespace
+  return ready(other)
 }
 
-/** A reason to skip when this kernel was built without a kind of link, otherwise false. */
+/** Runs a program inside a namespace and returns what it printed. @throws Error with what it complained about */
+export const output = (where: Namespace, command: string, args: readonly string[], input = ''): string => {
+  const { error, status, stdout, stderr } = where.run(() => spawnSync(command, args, { input, encoding: 'utf8' }))
+  if (error) throw error
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(' ')}: ${stderr.trim() || stdout.trim() || `exit ${status}`}`)
+  return stdout
+}
+
+/** What an observer that is not us says, as JSON: `ip -j`, `bridge -j`, `nft -j`. */
+export const observe = (where: Namespace, command: string, ...args: string[]): unknown =>
+  JSON.parse(output(where, command, args) || '[]')
+
+/** Whether `address` answers one ping from inside a namespace within a second. */
+export const pings = (from: Namespace, address: string): boolean =>
+  from.run(() => spawnSync('ping', ['-n', '-c1', '-W1', address])).status === 0
+
+/** Reason to skip: we are not root, or the program is not installed. */
+export const lacks = (program: string): string | false => {
+  if (process.getuid?.() !== 0) return 'needs root'
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0 ? false : `${program} is not installed`
+}
+
+/** Reason to skip: this kernel was built without a kind of link. */
 export const lacksKind = (host: Namespace, kind: NonNullable<LinkSpec['info']>['kind']): string | false => {
   try {
     host.link.add({ name: 'probe0', info: { kind } as NonNullable<LinkSpec['info']> })
@@ -51,29 +76,22 @@ export const lacksKind = (host: Namespace, kind: NonNullable<LinkSpec['info']>['
   return false
 }
 
-/** What a command prints that is run in a namespace. @throws Error with its words when it fails */
-export const output = (namespace: Namespace, command: string, args: readonly string[], input = ''): string => {
-  const run = namespace.run(() => spawnSync(command, args, { encoding: 'utf8', input }))
-  if (run.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${run.error?.message ?? run.stderr}`)
-  return run.stdout
+/** One end of a cable: `master` is the index of the bridge that it is plugged into. */
+interface End {
+  readonly ns: Namespace
+  readonly name: string
+  readonly addresses: readonly string[]
+  readonly master?: number
 }
 
-/** What an observer that is not us says, as JSON: `ip -j`, `bridge -j`, `nft -j`. */
-export const observe = (namespace: Namespace, command: string, ...args: string[]): unknown =>
-  JSON.parse(output(namespace, command, args) || '[]')
-
-/** Whether an address answers from within a namespace. */
-export const pings = (namespace: Namespace, address: string): boolean =>
-  namespace.run(() => spawnSync('ping', ['-c', '1', '-W', '1', address])).status === 0
-
-interface End { readonly ns: Namespace; readonly name: string; readonly addresses: readonly string[]; readonly master?: number }
-
-/** A veth pair between two namespaces, up, with addresses. */
+/** A veth pair between two namespaces, both ends up and with addresses. */
 export const connect = (one: End, other: End): void => {
-  one.ns.link.add({ name: one.name, master: one.master, up: true, info: { kind: 'veth', peer: { name: other.name, netnsFd: other.ns.fd } } })
+  one.ns.link.add({
+    name: one.name, master: one.master, info: { kind: 'veth', peer: { name: other.name, netnsFd: other.ns.fd } },
+  })
   for (const { ns, name, addresses } of [one, other]) {
     const { index } = ns.link.get(name)
     ns.link.set(index, { up: true })
-    for (const address of addresses) ns.addr.add({ index, address, noDad: true })
+    for (const address of addresses) ns.addr.add({ index, address, noDad: address.includes(':') })
   }
 }

@@ -7,7 +7,7 @@ import { CniError } from '#cni/errors.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append, noResult, type Interface, type Result } from '#cni/result.ts'
 import { hostLinkName, networkLabel } from '#net/attachment.ts'
-import { ensureBridge, raiseBridge, removeIfUnused } from '#net/bridge.ts'
+import { containerPorts, ensureBridge, raiseBridge, removeIfUnused } from '#net/bridge.ts'
 import * as internal from '#net/internal.ts'
 import * as masquerade from '#net/masquerade.ts'
 import type { Namespace } from '#net/namespace.ts'
@@ -63,6 +63,9 @@ export const bridge = driver({
     if (created) undo(`bridge ${config.bridge}`, () => removeIfUnused(host, config.bridge))
     expect(`kind of ${config.bridge}`, master.info.kind, 'bridge')
     raiseBridge(host, master, config.promiscMode)
+    const gateway = config.vlan && ipam.configured && isGateway(config) ? ensureVlanGateway(host, master, config.vlan, networkLabel(network), undo) : master
+    // One port is this container's own, which is taken back last.
+    const isShared = (): boolean => containerPorts(host, master.index).length > 1
 
     try {
       addVeth(host, pod, attachment, { mtu, mac, master: master.index })
@@ -91,9 +94,8 @@ export const bridge = driver({
     if (leased) {
       configure(pod, link, result, config.enabledad)
       if (isGateway(config)) {
-        const gateway = config.vlan ? ensureVlanGateway(host, master, config.vlan).link : master
         if (gateway !== master) interfaces.push(describe(gateway))
-        addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, undo)
+        addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, isShared, undo)
         enableForwarding(new Set(result.ips.map(({ address }) => familyOf(address))), undo)
       }
       if (config.ipMasq) {
@@ -134,12 +136,13 @@ export const bridge = driver({
 
   del({ attachment, ifName, host, pod, previous, attempt }) {
     const addresses = previous?.ips.map(({ address }) => address)
+    const mac = previous?.interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
     attempt(() => {
       // A pair that the Go suite made has a name that cannot be derived; it is found by its end in the container.
       if (!removeVeth(host, attachment) && pod?.link.find(ifName)?.info.kind === 'veth') pod.link.remove(ifName)
     })
     attempt(() => masquerade.remove(host, attachment, addresses))
-    attempt(() => spoof.remove(host, attachment))
+    attempt(() => spoof.remove(host, attachment, mac))
   },
 
   status({ config, host }) {

@@ -3,7 +3,7 @@ import { CniError, invalidConfig } from '#cni/errors.ts'
 import type { IpConfig, Result, Route } from '#cni/result.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { canonicalPrefix, nthAddress, overlaps, parsePrefix, type Prefix } from '#net/prefix.ts'
-import { readSysctl, writeSysctl } from '#net/sysctl.ts'
+import { readSysctl, trySysctl, writeSysctl } from '#net/sysctl.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
 import type { Addr } from '#netlink/route/addr.ts'
 
@@ -38,15 +38,17 @@ const inTheWay = (present: Addr, wanted: string, all: readonly string[]): boolea
 /**
  * Gives the bridge the gateway's addresses.
  * @param force removes addresses that are in the way, otherwise they are an error
+ * @param isShared whether other containers may rely on the addresses by now; then a failed ADD leaves them
  * @param undo is told how to take each change back
  * @throws CniError 7
  */
 export const addGatewayAddresses = (
   host: Namespace, bridge: { readonly name: string; readonly index: number }, wanted: readonly string[], force: boolean,
-  undo: (what: string, step: () => void) => void,
+  isShared: () => boolean, undo: (what: string, step: () => void) => void,
 ): void => {
-  const present = host.addr.list(bridge.index)
   const { index } = bridge
+  const present = host.addr.list(index)
+  if (wanted.some(address => familyOf(address) === 'ipv6')) trySysctl(`ipv6/conf/${bridge.name}/keep_addr_on_down`, '1')
   for (const old of present.filter(addr => wanted.some(address => inTheWay(addr, address, wanted)))) {
     if (!force) {
       throw invalidConfig(`bridge ${bridge.name} has ${old.address}, but the gateway is ${wanted.join(', ')}`, 'use another bridge or subnet, or set forceAddress')
@@ -57,10 +59,7 @@ export const addGatewayAddresses = (
   for (const address of wanted.filter(wish => !present.some(addr => addr.address === wish))) {
     // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's business.
     if (!host.addr.ensure({ index, address, noDad: true })) continue
-    undo(`address ${address} of ${bridge.name}`, () => {
-      // Other containers may rely on it by now.
-      if (host.link.list({ master: index }).length === 0) host.addr.del({ index, address })
-    })
+    undo(`address ${address} of ${bridge.name}`, () => { if (!isShared()) host.addr.del({ index, address }) })
   }
 }
 

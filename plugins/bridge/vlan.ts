@@ -4,6 +4,7 @@ import { sha256 } from '#sys/digest.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { broken } from '#cni/check.ts'
 import { invalidConfig } from '#cni/errors.ts'
+import { containerPorts } from '#net/bridge.ts'
 import { trySysctl } from '#net/sysctl.ts'
 import { trunkVlans, wantsVlans, type Config } from './plan.ts'
 
@@ -41,21 +42,23 @@ export const vlanGatewayName = (bridge: string, vlan: number): string => {
 }
 
 /**
- * The gateway's link into a VLAN: one end carries the addresses, the other is a port of the bridge in that VLAN.
- * Shared by all containers of the VLAN, so it stays when they go; @returns whether it was created
+ * The gateway's link into a VLAN: one end carries the addresses, the other is a port of the bridge in that VLAN. All
+ * containers of the VLAN share it, so it stays when they go, as the bridge does.
+ * @param alias labels it for the network
  */
-export const ensureVlanGateway = (host: Namespace, bridge: Link, vlan: number): { readonly link: Link; readonly created: boolean } => {
+export const ensureVlanGateway = (host: Namespace, bridge: Link, vlan: number, alias: string, undo: (what: string, step: () => void) => void): Link => {
   const name = vlanGatewayName(bridge.name, vlan)
   const found = host.link.find(name)
-  if (found) return { link: found, created: false }
+  if (found) return found
   const peer = `veth${sha256(`${bridge.name}/${vlan}`).slice(0, 11)}`
+  undo(`link ${name}`, () => { if (containerPorts(host, bridge.index).length === 0) host.link.remove(name) })
   host.link.add({ name, mtu: bridge.mtu, info: { kind: 'veth', peer: { name: peer, mtu: bridge.mtu } } })
   for (const end of [name, peer]) trySysctl(`ipv6/conf/${end}/accept_ra`, '0')
   const port = host.link.get(peer)
-  host.link.set(port.index, { master: bridge.index, up: true })
+  host.link.set(port.index, { master: bridge.index, alias, up: true })
   host.vlan.clear(port.index)
   host.vlan.add(port.index, { vid: vlan, pvid: true, untagged: true })
   const link = host.link.get(name)
-  host.link.set(link.index, { up: true })
-  return { link, created: true }
+  host.link.set(link.index, { alias, up: true })
+  return link
 }

@@ -1,0 +1,97 @@
+// Matches, written as nft prints them: `ip.saddr.in('10.0.0.0/8')`, `iifname.is('eth0')`,
+// `ip.daddr.vmap('masquerade4')`. They encode to what nft itself sends for rules in tables of family inet (ip, ip6,
+// iifname, oifname) and bridge (ether, iifname, oifname); match.test.ts holds both against each other.
+import { encodeKey, type KeyType } from './datatype.ts'
+import type { Expr } from './expr.ts'
+
+// include/uapi/linux/netfilter/nf_tables.h
+const NFT_REG_VERDICT = 0
+const NFT_REG_1 = 1
+const NFT_REG_2 = 2
+const PAYLOAD_LINK_HEADER = 0
+const PAYLOAD_NETWORK_HEADER = 1
+const META_IIFNAME = 6
+const META_OIFNAME = 7
+const META_NFPROTO = 15
+const CMP_EQ = 0
+const CMP_NEQ = 1
+const LOOKUP_F_INV = 1
+
+/** Something of a packet that can be compared: where it is found, and what has to be so for it to be there. */
+interface Field {
+  readonly type: KeyType
+  readonly requires: readonly Expr[]
+  readonly load: (dreg: number) => Expr
+}
+
+const compare = (operator: number, content: Uint8Array): Expr =>
+  ({ kind: 'cmp', sreg: NFT_REG_1, operator, data: content })
+
+const lookups = (...fields: readonly Field[]) => {
+  const load = fields.flatMap(({ requires, load }, i) => [...requires, load(i === 0 ? NFT_REG_1 : NFT_REG_2)])
+  return {
+    /** `FIELD @SET` */
+    inSet: (set: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, set }],
+    /** `FIELD != @SET` */
+    notInSet: (set: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, set, flags: LOOKUP_F_INV }],
+    /** `FIELD vmap @MAP` */
+    vmap: (map: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, dreg: NFT_REG_VERDICT, set: map }],
+  }
+}
+
+const equality = ({ type, requires, load }: Field) => {
+  const test = (operator: number) => (key: string): Expr[] =>
+    [...requires, load(NFT_REG_1), compare(operator, encodeKey(type, key))]
+  return { is: test(CMP_EQ), isNot: test(CMP_NEQ) }
+}
+
+/** The first `length` bits set. */
+const maskOf = (size: number, length: number): Uint8Array =>
+  Uint8Array.from({ length: size }, (_, i) => 0xff00 >> Math.min(8, Math.max(0, length - 8 * i)) & 0xff)
+
+const address = (type: 'ipv4_addr' | 'ipv6_addr', nfproto: number, offset: number, size: number) => {
+  const family: Expr = { kind: 'meta', key: META_NFPROTO, dreg: NFT_REG_1 }
+  const requires = [family, compare(CMP_EQ, Uint8Array.of(nfproto))]
+  const read = (dreg: number, length: number): Expr =>
+    ({ kind: 'payload', dreg, base: PAYLOAD_NETWORK_HEADER, offset, length })
+  const field: Field = { type, requires, load: dreg => read(dreg, size) }
+
+  const test = (operator: number) => (prefix: string): Expr[] => {
+    const [network = '', bits = `${8 * size}`] = prefix.split('/')
+    const length = Number(bits)
+    const mask = maskOf(size, length)
+    const content = encodeKey(type, network).map((byte, i) => byte & mask[i]!)
+    // As nft does: whole bytes are read no further than they count, anything else is masked.
+    if (length > 0 && length % 8 === 0)
+      return [...requires, read(NFT_REG_1, length / 8), compare(operator, content.subarray(0, length / 8))]
+    return [
+      ...requires, read(NFT_REG_1, size),
+      { kind: 'bitwise', sreg: NFT_REG_1, dreg: NFT_REG_1, length: size, mask, xor: new Uint8Array(size) },
+      compare(operator, content),
+    ]
+  }
+  return { ...field, ...equality(field), ...lookups(field), in: test(CMP_EQ), notIn: test(CMP_NEQ) }
+}
+
+const named = (key: number) => {
+  const field: Field = { type: 'ifname', requires: [], load: dreg => ({ kind: 'meta', key, dreg }) }
+  return { ...field, ...equality(field), ...lookups(field) }
+}
+
+const hardware = (offset: number) => {
+  const field: Field = {
+    type: 'ether_addr', requires: [],
+    load: dreg => ({ kind: 'payload', dreg, base: PAYLOAD_LINK_HEADER, offset, length: 6 }),
+  }
+  return { ...field, ...equality(field), ...lookups(field) }
+}
+
+// NFPROTO_IPV4 and NFPROTO_IPV6 of include/uapi/linux/netfilter.h; offsets in struct iphdr, ipv6hdr and ethhdr
+export const ip = { saddr: address('ipv4_addr', 2, 12, 4), daddr: address('ipv4_addr', 2, 16, 4) }
+export const ip6 = { saddr: address('ipv6_addr', 10, 8, 16), daddr: address('ipv6_addr', 10, 24, 16) }
+export const ether = { daddr: hardware(0), saddr: hardware(6) }
+export const iifname = named(META_IIFNAME)
+export const oifname = named(META_OIFNAME)
+
+/** `FIRST . SECOND`, for sets of such pairs. The first part fills one register of 16 bytes, so it has to be a name. */
+export const concat = (first: typeof iifname, second: Field) => lookups(first, second)

@@ -1,0 +1,89 @@
+// The configuration of host-local: https://www.cni.dev/plugins/current/ipam/host-local/, and `exclude`.
+import type { FromSchema, Schema } from '#cni/schema.ts'
+
+export const rangeSchema = {
+  type: 'object',
+  properties: {
+    subnet: { type: 'string', description: 'the subnet in CIDR notation, host bits zero, at most /30 or /126' },
+    rangeStart: { type: 'string', description: 'first address handed out; default: the one after the network address' },
+    rangeEnd: { type: 'string', description: 'last address handed out; default: the last, in IPv4 before broadcast' },
+    gateway: { type: 'string', description: 'never handed out; default: the one after the network address' },
+  },
+} as const satisfies Schema
+
+export const schema = {
+  type: 'object',
+  properties: {
+    ipam: {
+      type: 'object',
+      description: 'how addresses are handed out',
+      properties: {
+        type: { type: 'string', description: '`host-local`' },
+        ranges: {
+          type: 'array',
+          description: 'range sets: an attachment gets one address from each; their ranges are used one after another',
+          items: { type: 'array', description: 'a range set, all of one family', items: rangeSchema },
+        },
+        ...rangeSchema.properties,
+        exclude: {
+          type: 'array',
+          description: 'addresses and prefixes that are never handed out, such as those of printers and routers',
+          items: { type: 'string' },
+        },
+        routes: {
+          type: 'array',
+          description: 'routes of the container, handed to the plugin that makes its interface',
+          items: {
+            type: 'object',
+            required: ['dst'],
+            properties: {
+              dst: { type: 'string', description: 'the destination in CIDR notation' },
+              gw: { type: 'string', description: 'the next hop; default: gateway of the family\'s first address' },
+              mtu: { type: 'integer', description: 'largest packet along the route, bytes' },
+              advmss: { type: 'integer', description: 'largest TCP segment advertised, bytes' },
+              priority: { type: 'integer', description: 'metric; the lowest wins' },
+              table: { type: 'integer', description: 'routing table' },
+              scope: { type: 'integer', description: '0 global, 253 link, 254 host' },
+            },
+          },
+        },
+        dataDir: {
+          type: 'string', default: '/var/lib/cni/networks',
+          description: 'where the records are kept, in a directory per network',
+        },
+        resolvConf: { type: 'string', description: 'a file like resolv.conf(5) that the result\'s `dns` is read from' },
+      },
+    },
+    runtimeConfig: {
+      type: 'object',
+      description: 'what the runtime sends for the capabilities `ipRanges` and `ips`',
+      properties: {
+        ipRanges: {
+          type: 'array',
+          description: 'range sets that come before the configured ones; a flat list of ranges is one set',
+        },
+        ips: {
+          type: 'array',
+          description: 'addresses that the attachment is to get, with or without prefix length',
+          items: { type: 'string' },
+        },
+      },
+    },
+    args: {
+      type: 'object',
+      description: 'arguments of the network',
+      properties: {
+        cni: {
+          type: 'object',
+          description: 'those that CNI knows',
+          properties: {
+            ips: { type: 'array', description: 'as `runtimeConfig.ips`, which comes first', items: { type: 'string' } },
+          },
+        },
+      },
+    },
+  },
+} as const satisfies Schema
+
+export type Config = FromSchema<typeof schema>
+export type RangeConfig = FromSchema<typeof rangeSchema>
