@@ -1,5 +1,6 @@
 // Waiting until a link can carry packets: bounded, and short where the kernel is quick.
 import { sleep } from '#sys/sleep.ts'
+import type { Addr } from '#netlink/route/addr.ts'
 import { OPERSTATE_UP } from '#netlink/route/link.ts'
 import type { Namespace } from './namespace.ts'
 
@@ -28,6 +29,10 @@ const DETECTION_LIMIT_MS = 5000
  * @returns the addresses that somebody else has; those still undecided in the end count as usable if the link has no carrier
  */
 export const waitForAddresses = (namespace: Namespace, index: number): readonly string[] => {
-  poll(DETECTION_LIMIT_MS, () => namespace.addr.list(index).every(({ tentative, dadFailed }) => dadFailed || !tentative))
-  return namespace.addr.list(index).filter(({ dadFailed }) => dadFailed).map(({ address }) => address)
+  let present: readonly Addr[] = []
+  poll(DETECTION_LIMIT_MS, () => {
+    present = namespace.addr.list(index)
+    return present.every(({ tentative, dadFailed }) => dadFailed || !tentative)
+  })
+  return present.filter(({ dadFailed }) => dadFailed).map(({ address }) => address)
 }

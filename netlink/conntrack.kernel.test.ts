@@ -1,5 +1,6 @@
 // Connection tracking, with the conntrack program as witness.
 import { createSocket } from 'node:dgram'
+import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
 import { lacks, output, ownNamespace } from '#tools/kernel.ts'
 import { errnoOf } from '#sys/errno.ts'
@@ -32,7 +33,11 @@ test('connections', { skip: lacks('conntrack') || lacksTracking() }, async t => 
   })
   const send = async (type: 'udp4' | 'udp6', address: string, port: number): Promise<void> => {
     const socket = createSocket(type)
-    await new Promise(done => { socket.send('x', port, address, done) })
+    // The kernel routes to a new IPv6 address a moment after it has acknowledged it.
+    for (let failed: Error | null = new Error('not sent'); failed;) {
+      failed = await new Promise(done => { socket.send('x', port, address, error => done(error)) })
+      if (failed) await setTimeout(5)
+    }
     socket.close()
   }
   for (const address of ['127.0.0.1', '127.0.0.2']) for (const port of [53, 54]) await send('udp4', address, port)

@@ -100,8 +100,10 @@ test('bridge', { skip }, async t => {
 
   t.test('a network without IPv6 has it switched off in the container', async t => {
     const pod = node.pod()
-    const config = { ...node.config({}), ipam: { type: 'host-local', dataDir: node.leases, subnet: '10.1.2.0/24' } }
-    node.call('ADD', pod, config)
+    const routes = [{ dst: '192.0.2.0/24' }, { dst: '2001:db8::/32' }]
+    const config = { ...node.config({}), ipam: { type: 'host-local', dataDir: node.leases, subnet: '10.1.2.0/24', routes } }
+    const result = node.call('ADD', pod, config)
+    t.match(result, { routes: [{ dst: '192.0.2.0/24' }, { dst: '0.0.0.0/0' }] }, 'a route of IPv6 would lead nowhere')
     t.same(pod.addr.list(pod.link.get('eth0').index).map(({ address }) => address).filter(address => address.includes(':')), [])
     node.call('DEL', pod, config)
   })

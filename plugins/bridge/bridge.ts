@@ -38,7 +38,9 @@ const describe = ({ name, address: mac, mtu }: Link, sandbox?: string): Interfac
 const planned = (config: Config, leased: Result | undefined): Result => {
   if (leased === undefined) return { ...noResult, dns: config.dns ?? {} }
   const dns = config.dns && Object.keys(config.dns).length > 0 ? config.dns : leased.dns
-  const routes = config.internal ? leased.routes.filter(({ dst }) => !dst.endsWith('/0')) : leased.routes
+  // IPv6 is off where there is no address of it, so a route of a family without addresses leads nowhere.
+  const families = leased.ips.map(({ address }) => familyOf(address))
+  const routes = leased.routes.filter(({ dst }) => families.includes(familyOf(dst)) && !(config.internal && dst.endsWith('/0')))
   if (!isGateway(config)) return { ...leased, routes, dns }
   const ips = withGateways(leased.ips)
   return { ...leased, ips, dns, routes: config.isDefaultGateway ? [...routes, ...defaultRoutes({ ...leased, ips, routes })] : routes }
@@ -92,17 +94,18 @@ export const bridge = driver({
     const interfaces = [describe(master), describe(port), describe(link, pod.path)]
 
     if (leased) {
+      const families = new Set(result.ips.map(({ address }) => familyOf(address)))
       configure(pod, link, result, config.enabledad)
       if (isGateway(config)) {
         if (gateway !== master) interfaces.push(describe(gateway))
         addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, isShared, undo)
-        enableForwarding(new Set(result.ips.map(({ address }) => familyOf(address))), undo)
+        enableForwarding(families, undo)
       }
       if (config.ipMasq) {
         undo('masquerading', () => masquerade.remove(host, attachment, result.ips.map(({ address }) => address)))
         masquerade.add(host, attachment, result.ips.map(({ address }) => address), config.ipMasqBackend)
       }
-      const taken = config.enabledad ? waitForAddresses(pod, link.index) : []
+      const taken = families.has('ipv6') ? waitForAddresses(pod, link.index) : []
       if (taken.length > 0) throw new CniError('kernelRefused', `somebody else has ${taken.join(', ')}`, 'find the duplicate in the network, or switch enabledad off')
     } else if (!config.disableContainerInterface) {
       pod.link.set(link.index, { up: true })

@@ -7,7 +7,7 @@
 // time is random and the boot is written beside it, so that neither a lost nor an old copy can match. And what the copy
 // says is compared with the record before use, so a mistake could only be one of omission.
 import { tolerate } from '#sys/errno.ts'
-import { appendText, makeDirectory, readText, setModified, status, writeText } from '#sys/file.ts'
+import { appendText, makeDirectory, readText, removeFile, setModified, status, writeText } from '#sys/file.ts'
 
 export const holdersDirectory = '/run/fairlead/host-local'
 
@@ -56,6 +56,10 @@ export class Holders {
     const found = status(store)!
     tolerate(unusable, () => {
       const path = `${directory}/${found.device}-${found.inode}`
+      if (this.#lines === '') {
+        removeFile(path) // an empty store is read as quickly
+        return
+      }
       if (this.#added === undefined) {
         makeDirectory(directory, 0o700)
         writeText(path, `${boot} ${this.#mark}${this.#lines}`, 0o600)
