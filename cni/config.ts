@@ -13,16 +13,6 @@ export interface NetworkConfig {
   readonly name: string
 }
 
-/** The version that a configuration asks for, undefined when that cannot be told or is none of ours. */
-export const decodeVersion = (stdin: () => Uint8Array): string | undefined => {
-  try {
-    const version = lookUp(parseObject(stdin(), ''), 'cniVersion')
-    return versions.find(known => known === version)
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * Decodes a configuration and checks what is common to all plugins: name, cniVersion, and that the verb exists in it.
  * @param supported versions that this plugin speaks

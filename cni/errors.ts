@@ -1,5 +1,6 @@
 // Failures that the runtime reads: SPEC.md, "Error". 100 and up are ours; docs/errors.md explains each.
 import { errnoOf } from '#sys/errno.ts'
+import { SyscallError } from '#sys/libc.ts'
 import { NetlinkError } from '#netlink/error.ts'
 
 export const codes = {
@@ -24,12 +25,6 @@ export class CniError extends Error {
 /** A configuration that cannot mean anything: the message names the key and its value. */
 export const invalidConfig = (message: string, details?: string): CniError => new CniError('invalidConfig', message, details)
 
-const systemMessage = (error: Error): string => {
-  const call = 'syscall' in error ? `${String(error.syscall)} ` : ''
-  const path = 'path' in error ? String(error.path) : ''
-  return `${call}${path}: ${errnoOf(error) ?? error.message}`
-}
-
 /** Any failure as one that the runtime can read. Words that libcni looks for, as libc's texts have them, stay out. */
 export const asCniError = (error: unknown): CniError => {
   if (error instanceof CniError) return error
@@ -37,7 +32,11 @@ export const asCniError = (error: unknown): CniError => {
     const details = error.code === 'EPERM' ? 'the plugin needs CAP_NET_ADMIN in the namespaces that it works on' : ''
     return new CniError('kernelRefused', error.message, details, { cause: error })
   }
-  if (error instanceof Error && 'call' in error) return new CniError('kernelRefused', error.message, '', { cause: error })
-  if (error instanceof Error && errnoOf(error)) return new CniError('ioFailure', systemMessage(error), '', { cause: error })
+  if (error instanceof SyscallError) return new CniError(error.path === undefined ? 'kernelRefused' : 'ioFailure', error.message, '', { cause: error })
+  // node:fs words its messages with libc's texts.
+  if (error instanceof Error && errnoOf(error)) {
+    const path = 'path' in error ? ` ${String(error.path)}` : ''
+    return new CniError('ioFailure', `${'syscall' in error ? String(error.syscall) : 'file'}${path}: ${errnoOf(error)}`, '', { cause: error })
+  }
   return new CniError('internal', error instanceof Error ? error.message : String(error), '', { cause: error })
 }

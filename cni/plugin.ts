@@ -1,10 +1,9 @@
 // The outermost shell of a plugin: the only place that reads the process's environment and stdin, writes and exits.
 import { readBytes, status, statusOf, writeAll } from '#sys/file.ts'
 import { version as release } from './release.ts'
-import { decodeVersion } from './config.ts'
+import { decodeVersion } from './decode-version.ts'
 import type { AnyDriver } from './driver.ts'
 import { asCniError, CniError } from './errors.ts'
-import { invoke } from './invocation.ts'
 import { lookUp, parseObject } from './json.ts'
 import { newest, versions } from './spec.ts'
 
@@ -20,6 +19,9 @@ const complain = (text: string): void => {
 /** What a plugin says of itself when it is called without CNI_COMMAND. */
 export const about = (name: string): void =>
   complain(`CNI ${name} plugin ${release} (fairlead)\nCNI protocol versions supported: ${versions.join(', ')}`)
+
+// VERSION is asked for more often than everything else together, and needs none of it.
+const load = (): typeof import('./invocation.ts') => require('./invocation.ts')
 
 let input: Uint8Array | undefined
 const stdin = (): Uint8Array => {
@@ -58,7 +60,7 @@ export const runPlugin = (name: string, resident: (name: string) => AnyDriver | 
   const print = (value: object): void => writeAll(STDOUT, `${JSON.stringify(value)}\n`)
   try {
     if (variables['CNI_COMMAND'] === 'VERSION') print({ cniVersion: answerVersion(), supportedVersions: versions })
-    else invoke(resident(name)!, { variables, stdin, executable: status('/proc/self/exe'), resident, warn: complain, deliver: print })
+    else load().invoke(resident(name)!, { variables, stdin, executable: status('/proc/self/exe'), resident, warn: complain, deliver: print })
     return exit(0)
   } catch (error) {
     const { code, message, details } = asCniError(error)

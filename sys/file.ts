@@ -1,9 +1,11 @@
-// Files, synchronously. One place for node:fs, so that what start-up pays for it can be seen and changed here.
-import {
-  accessSync, appendFileSync, closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync,
-  renameSync, statSync, unlinkSync, utimesSync, writeFileSync, writeSync, type Stats,
-} from 'node:fs'
-import { tolerate } from './errno.ts'
+// Files, synchronously. What every call of a plugin does goes to libc directly; the rest loads node:fs when it is needed.
+import { errnoOf, tolerate } from './errno.ts'
+import { close, openFile, openFlags, read, setTimes, statx, unlink, write } from './libc.ts'
+import { sleep } from './sleep.ts'
+
+export { close }
+
+const slowly = () => process.getBuiltinModule('node:fs')
 
 /** Identity, age and permissions of a file. `modified` is in milliseconds since the epoch. */
 export interface FileStatus {
@@ -17,109 +19,161 @@ export interface FileStatus {
   readonly mode: number
 }
 
-const statusFrom = (found: Stats): FileStatus => ({
-  device: found.dev, inode: found.ino, isFile: found.isFile(), isDevice: found.isCharacterDevice(), modified: found.mtimeMs,
-  mode: found.mode & 0o7777,
-})
+// include/uapi/linux/stat.h
+const S_IFMT = 0o170000
+const S_IFREG = 0o100000
+const S_IFCHR = 0o020000
+
+/** Reads a struct statx: offsets of include/uapi/linux/stat.h, the same on every machine. */
+const statusFrom = (found: Uint8Array): FileStatus => {
+  const view = new DataView(found.buffer)
+  const mode = view.getUint16(28, true)
+  return {
+    device: view.getUint32(136, true) * 2 ** 20 + view.getUint32(140, true),
+    inode: Number(view.getBigUint64(32, true)),
+    isFile: (mode & S_IFMT) === S_IFREG,
+    isDevice: (mode & S_IFMT) === S_IFCHR,
+    modified: Number(view.getBigInt64(112, true)) * 1000 + view.getUint32(120, true) / 1e6,
+    mode: mode & 0o7777,
+  }
+}
 
 const absent = ['ENOENT', 'ENOTDIR']
 
-/** Opens an existing file for reading. @throws Error with an errno name in `code` */
-export const open = (path: string): number => openSync(path, 'r')
+/** Opens an existing file for reading. @throws SyscallError */
+export const open = (path: string): number => openFile(path, openFlags.read)
 
 /** Opens a file for reading, creating an empty one with `mode` where there is none. */
-export const openOrCreate = (path: string, mode: number): number => openSync(path, constants.O_RDONLY | constants.O_CREAT, mode)
+export const openOrCreate = (path: string, mode: number): number => openFile(path, openFlags.read | openFlags.create, mode)
 
-export const close = (fd: number): void => closeSync(fd)
+/** Standard input and output may have been made non-blocking by whoever shares them. */
+const patiently = (step: () => number): number => {
+  for (;;) {
+    try {
+      return step()
+    } catch (error) {
+      if (errnoOf(error) !== 'EAGAIN') throw error
+      sleep(1)
+    }
+  }
+}
 
 /** Reads once, up to the size of `buffer`; returns the number of bytes. For sockets: one datagram. */
-export const readInto = (fd: number, buffer: Uint8Array): number => readSync(fd, buffer, 0, buffer.length, null)
+export const readInto = (fd: number, buffer: Uint8Array): number => patiently(() => read(fd, buffer))
+
+const utf8 = new TextEncoder()
 
 /** Writes all of `data` to an open file or socket. */
 export const writeAll = (fd: number, data: Uint8Array | string): void => {
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, null)
+  const bytes = typeof data === 'string' ? utf8.encode(data) : data
+  for (let at = 0; at < bytes.length;) at += patiently(() => write(fd, bytes.subarray(at)))
+}
+
+const using = <T>(fd: number, step: (fd: number) => T): T => {
+  try {
+    return step(fd)
+  } finally {
+    close(fd)
+  }
+}
+
+const readAll = (fd: number): Uint8Array => {
+  let bytes = new Uint8Array(4096)
+  for (let length = 0; ;) {
+    const count = readInto(fd, bytes.subarray(length))
+    if (count === 0) return bytes.subarray(0, length)
+    length += count
+    if (length < bytes.length) continue
+    const larger = new Uint8Array(4 * bytes.length)
+    larger.set(bytes)
+    bytes = larger
+  }
 }
 
 /** Everything that can be read from an open descriptor or a path, as bytes. */
-export const readBytes = (file: number | string): Uint8Array => readFileSync(file)
+export const readBytes = (file: number | string): Uint8Array => typeof file === 'number' ? readAll(file) : using(open(file), readAll)
 
 /** A file's text, or undefined when there is no such file. */
-export const readText = (path: string): string | undefined => tolerate(absent, () => readFileSync(path, 'utf8'))
+export const readText = (path: string): string | undefined => tolerate(absent, () => new TextDecoder().decode(readBytes(path)))
+
+/** A failed read or write knows its descriptor only; people want the file's name. */
+const named = <T>(path: string, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    throw error instanceof Error && !('path' in error && error.path) ? Object.assign(error, { path, message: `${path}: ${error.message}` }) : error
+  }
+}
 
 /** Writes into an existing file such as one of /proc/sys, with a single write(2). */
-export const writeExisting = (path: string, text: string): void => {
-  const fd = openSync(path, constants.O_WRONLY)
-  try { writeSync(fd, text) } finally { closeSync(fd) }
-}
+export const writeExisting = (path: string, text: string): void => named(path, () => using(openFile(path, openFlags.write), fd => writeAll(fd, text)))
 
 /** Creates a file that must not exist yet. @returns false, touching nothing, when it does */
 export const createFile = (path: string, text: string, mode: number): boolean => {
-  const fd = tolerate(['EEXIST'], () => openSync(path, 'wx', mode))
+  const fd = tolerate(['EEXIST'], () => openFile(path, openFlags.write | openFlags.create | openFlags.exclusive, mode))
   if (fd === undefined) return false
   try {
-    writeSync(fd, text)
+    named(path, () => using(fd, () => writeAll(fd, text)))
   } catch (error) {
-    unlinkSync(path) // an empty record would hold its place for ever
-    throw Object.assign(error as Error, { path })
-  } finally {
-    closeSync(fd)
+    unlink(path) // an empty record would hold its place for ever
+    throw error
   }
   return true
 }
 
+const writeWith = (flags: number, path: string, text: string, mode: number): void =>
+  named(path, () => using(openFile(path, openFlags.write | openFlags.create | flags, mode), fd => writeAll(fd, text)))
+
+/** Writes a file in place, created with `mode` where there is none. */
+export const writeText = (path: string, text: string, mode: number): void => writeWith(openFlags.truncate, path, text, mode)
+
+/** Adds to the end of a file, created with `mode` where there is none. */
+export const appendText = (path: string, text: string, mode: number): void => writeWith(openFlags.append, path, text, mode)
+
 /** Replaces a file in one step: readers see the old text or the new, never a part, also after a crash. */
-export const replaceFile = (path: string, text: string | Uint8Array, mode: number): void => {
+export const replaceFile = (path: string, text: string, mode: number): void => {
   const temporary = `${path}.${process.pid}.tmp`
   try {
-    writeFileSync(temporary, text, { mode })
-    renameSync(temporary, path)
+    writeText(temporary, text, mode)
+    slowly().renameSync(temporary, path)
   } catch (error) {
-    tolerate(absent, () => unlinkSync(temporary))
+    removeFile(temporary)
     throw error
   }
 }
 
 /** Removes a file. @returns whether there was one */
-export const removeFile = (path: string): boolean =>
-  tolerate(absent, () => { unlinkSync(path); return true }) ?? false
-
-/** Makes a directory and its parents; existing ones stay as they are. */
-export const makeDirectory = (path: string, mode = 0o755): void => { mkdirSync(path, { recursive: true, mode }) }
-
-/** The names in a directory, none when it does not exist. */
-export const listDirectory = (path: string): string[] => tolerate(absent, () => readdirSync(path)) ?? []
+export const removeFile = (path: string): boolean => tolerate(absent, () => { unlink(path); return true }) ?? false
 
 /** Status of what a path leads to, through symbolic links; undefined when there is nothing. */
 export const status = (path: string): FileStatus | undefined => {
-  const found = tolerate(absent, () => statSync(path))
+  const found = tolerate(absent, () => statx(path))
   return found && statusFrom(found)
 }
 
 /** Status of an open file. */
-export const statusOf = (fd: number): FileStatus => statusFrom(fstatSync(fd))
+export const statusOf = (fd: number): FileStatus => statusFrom(statx(fd))
+
+/** Makes a directory and its parents; existing ones stay as they are. */
+export const makeDirectory = (path: string, mode = 0o755): void => {
+  if (status(path) === undefined) slowly().mkdirSync(path, { recursive: true, mode })
+}
+
+/** The names in a directory, none when it does not exist. */
+export const listDirectory = (path: string): string[] => tolerate(absent, () => slowly().readdirSync(path)) ?? []
 
 /** Sets when a file was last changed, in whole seconds since the epoch. */
-export const setModified = (path: string, seconds: number): void => utimesSync(path, seconds, seconds)
+export const setModified = setTimes
 
 /** Some random bytes of the kernel's. */
 export const readRandom = (size: number): Uint8Array => {
-  const fd = openSync('/dev/urandom', 'r')
-  try {
-    const bytes = new Uint8Array(size)
-    readSync(fd, bytes, 0, size, null)
-    return bytes
-  } finally {
-    closeSync(fd)
-  }
+  const bytes = new Uint8Array(size)
+  using(open('/dev/urandom'), fd => readInto(fd, bytes))
+  return bytes
 }
 
-/** Writes a file in place, created with `mode` where there is none. */
-export const writeText = (path: string, text: string, mode: number): void => writeFileSync(path, text, { mode })
-
-/** Adds to the end of a file, created with `mode` where there is none. */
-export const appendText = (path: string, text: string, mode: number): void => appendFileSync(path, text, { mode })
-
 /** Whether files can be created in a directory, or changed, by this process. */
-export const isWritable = (path: string): boolean =>
-  tolerate(['EACCES', 'EROFS', 'EPERM', ...absent], () => { accessSync(path, constants.W_OK); return true }) ?? false
+export const isWritable = (path: string): boolean => {
+  const { accessSync, constants } = slowly()
+  return tolerate(['EACCES', 'EROFS', 'EPERM', ...absent], () => { accessSync(path, constants.W_OK); return true }) ?? false
+}

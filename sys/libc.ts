@@ -1,79 +1,153 @@
-// The only file that loads libc: through bun:ffi in the executables, through node:ffi under Node 26.
-// What node:fs can do is not here: libuv reports errors exactly, while errno has to be fetched by a second call.
+// The only file that loads libc: through bun:ffi in the executables, through node:ffi under Node 26. Files are read and
+// written through it too, because loading node:fs would cost each start a quarter of what a bare one takes.
 import { errnoName } from './errno.ts'
 
 type Width = 'i32' | 'u32' | 'u64' | 'ptr'
 type Signature = readonly [parameters: readonly Width[], result: 'i32' | 'ptr']
-type Call = (...args: (number | bigint | Uint8Array)[]) => number
-interface Library { readonly calls: Record<string, Call>; errno(): number }
+type Argument = number | bigint | Uint8Array
+type Call = (...args: Argument[]) => number
+interface Library { readonly calls: Readonly<Record<string, Call>>; errno(): number }
 
-const signatures: Record<string, Signature> = {
-  socket: [['i32', 'i32', 'i32'], 'i32'],
-  setsockopt: [['i32', 'i32', 'i32', 'ptr', 'u32'], 'i32'],
-  setns: [['i32', 'i32'], 'i32'],
-  unshare: [['i32'], 'i32'],
-  flock: [['i32', 'i32'], 'i32'],
-  __errno_location: [[], 'ptr'],
-}
+const location: Signature = [[], 'ptr']
 
-const loadBun = (): Library => {
+// Loaded together, at the first use of one of them: what an invocation does not need it does not pay for. The last
+// parameter of open(2) is a variadic one, which Linux passes like any other on the machines that we know.
+const groups: readonly Readonly<Record<string, Signature>>[] = [
+  {
+    open: [['ptr', 'i32', 'u32'], 'i32'], read: [['i32', 'ptr', 'u64'], 'i32'], write: [['i32', 'ptr', 'u64'], 'i32'],
+    close: [['i32'], 'i32'], statx: [['i32', 'ptr', 'i32', 'u32', 'ptr'], 'i32'], __errno_location: location,
+  },
+  {
+    socket: [['i32', 'i32', 'i32'], 'i32'], setsockopt: [['i32', 'i32', 'i32', 'ptr', 'u32'], 'i32'],
+    setns: [['i32', 'i32'], 'i32'], __errno_location: location,
+  },
+  {
+    flock: [['i32', 'i32'], 'i32'], unlink: [['ptr'], 'i32'], utimensat: [['i32', 'ptr', 'ptr', 'i32'], 'i32'],
+    __errno_location: location,
+  },
+  { unshare: [['i32'], 'i32'], __errno_location: location },
+]
+
+const loadBun = (group: Readonly<Record<string, Signature>>): Library => {
   const { dlopen, read } = require('bun:ffi')
-  const table = Object.fromEntries(Object.entries(signatures).map(([name, [args, returns]]) => [name, { args, returns }]))
+  const table = Object.fromEntries(Object.entries(group).map(([name, [args, returns]]) => [name, { args, returns }]))
   const calls: Record<string, Call> = dlopen('libc.so.6', table).symbols
   return { calls, errno: () => read.i32(calls['__errno_location']!(), 0) }
 }
 
-const loadNode = (): Library => {
+const loadNode = (group: Readonly<Record<string, Signature>>): Library => {
   const { dlopen, getInt32 } = process.getBuiltinModule('node:ffi')
   const long = { i32: 'int32', u32: 'uint32', u64: 'uint64', ptr: 'pointer' } as const
-  const table = Object.fromEntries(Object.entries(signatures).map(([name, [args, returns]]) =>
+  const table = Object.fromEntries(Object.entries(group).map(([name, [args, returns]]) =>
     [name, { arguments: args.map(width => long[width]), return: long[returns] }]))
   const { functions } = dlopen(null, table)
   const calls = functions as unknown as Record<string, Call>
   return { calls, errno: () => getInt32(calls['__errno_location']!() as unknown as bigint) }
 }
 
-let library: Library | undefined
-// Loaded on the first call: VERSION and most of IPAM need none of it.
-const libc = (): Library => library ??= process.versions['bun'] ? loadBun() : loadNode()
+const loaded = new Map<string, Library>()
 
-/** A system call failed. `call` is its name, `code` the errno name. */
+const libraryOf = (name: string): Library => {
+  const known = loaded.get(name)
+  if (known !== undefined) return known
+  const group = groups.find(table => name in table)!
+  const library = process.versions['bun'] ? loadBun(group) : loadNode(group)
+  for (const call of Object.keys(group)) if (!loaded.has(call)) loaded.set(call, library)
+  return library
+}
+
+/** A system call failed. `call` is its name, `code` the errno name, `path` what it was about if that is a file. */
 export class SyscallError extends Error {
   override readonly name = 'SyscallError'
   readonly call: string
   readonly code: string
-  constructor(call: string, errno: number) {
-    super(`${call}: ${errnoName(errno)}`)
+  readonly path: string | undefined
+  constructor(call: string, errno: number, path?: string) {
+    super(`${call}${path === undefined ? '' : ` ${path}`}: ${errnoName(errno)}`)
     this.call = call
     this.code = errnoName(errno)
+    this.path = path
   }
 }
 
-const invoke = (name: string, ...args: (number | bigint | Uint8Array)[]): number => {
-  const { calls, errno } = libc()
-  const result = calls[name]!(...args)
-  // No JavaScript that enters the runtime may stand between the call and this line, or errno is another's.
-  if (result < 0) throw new SyscallError(name, errno())
-  return result
+const EINTR = 4
+const EINVAL = 22
+
+const invoke = (name: string, path: string | undefined, ...args: Argument[]): number => {
+  const { calls, errno } = libraryOf(name)
+  for (;;) {
+    const result = calls[name]!(...args)
+    if (result >= 0) return result
+    // No JavaScript that enters the runtime may stand between the call and this line, or errno is another's.
+    const error = errno()
+    if (error !== EINTR) throw new SyscallError(name, error, path)
+  }
 }
 
-/** socket(2). Returns the file descriptor; close it with `close` of sys/file.ts. @throws SyscallError */
-export const socket = (family: number, type: number, protocol: number): number => invoke('socket', family, type, protocol)
+const utf8 = new TextEncoder()
+
+/** A path for C. @throws SyscallError EINVAL when it contains a NUL, at which C would end it */
+const cString = (call: string, path: string): Uint8Array => {
+  if (path.includes('\0')) throw new SyscallError(call, EINVAL, JSON.stringify(path))
+  return utf8.encode(`${path}\0`)
+}
+
+// include/uapi/asm-generic/fcntl.h
+export const openFlags = { read: 0, write: 1, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000 } as const
+const O_CLOEXEC = 0o2000000
+
+/** open(2), closed on exec. @param flags a sum of `openFlags` @throws SyscallError */
+export const openFile = (path: string, flags: number, mode = 0): number =>
+  invoke('open', path, cString('open', path), flags | O_CLOEXEC, mode)
+
+/** read(2): at most the size of `buffer`. @returns the number of bytes, 0 at the end @throws SyscallError */
+export const read = (fd: number, buffer: Uint8Array): number => invoke('read', undefined, fd, buffer, BigInt(buffer.length))
+
+/** write(2). @returns the number of bytes that were taken @throws SyscallError */
+export const write = (fd: number, data: Uint8Array): number => invoke('write', undefined, fd, data, BigInt(data.length))
+
+/** close(2). */
+export const close = (fd: number): void => { libraryOf('close').calls['close']!(fd) }
+
+/** unlink(2). @throws SyscallError */
+export const unlink = (path: string): void => { invoke('unlink', path, cString('unlink', path)) }
+
+const AT_FDCWD = -100
+const AT_EMPTY_PATH = 0x1000
+const STATX_BASIC = 0x7ff
+const STATX_SIZE = 256
+
+/** statx(2) of a path, through symbolic links, or of an open file. @returns a struct statx @throws SyscallError */
+export const statx = (file: string | number): Uint8Array => {
+  const buffer = new Uint8Array(STATX_SIZE)
+  if (typeof file === 'number') invoke('statx', undefined, file, cString('statx', ''), AT_EMPTY_PATH, STATX_BASIC, buffer)
+  else invoke('statx', file, AT_FDCWD, cString('statx', file), 0, STATX_BASIC, buffer)
+  return buffer
+}
+
+/** Sets when a file was last used and changed, in whole seconds since the epoch: utimensat(2). @throws SyscallError */
+export const setTimes = (path: string, seconds: number): void => {
+  const times = new Uint8Array(new BigInt64Array([BigInt(seconds), 0n, BigInt(seconds), 0n]).buffer)
+  invoke('utimensat', path, AT_FDCWD, cString('utimensat', path), times, 0)
+}
+
+/** socket(2). Returns the file descriptor. @throws SyscallError */
+export const socket = (family: number, type: number, protocol: number): number => invoke('socket', undefined, family, type, protocol)
 
 /** setsockopt(2) with an int value. @throws SyscallError */
 export const setsockopt = (fd: number, level: number, name: number, value: number): void => {
-  invoke('setsockopt', fd, level, name, new Uint8Array(new Int32Array([value]).buffer), 4)
+  invoke('setsockopt', undefined, fd, level, name, new Uint8Array(new Int32Array([value]).buffer), 4)
 }
 
 const CLONE_NEWNET = 0x40000000
 
 /** Moves the calling thread into the network namespace behind `fd`: setns(2). @throws SyscallError */
-export const enterNetns = (fd: number): void => { invoke('setns', fd, CLONE_NEWNET) }
+export const enterNetns = (fd: number): void => { invoke('setns', undefined, fd, CLONE_NEWNET) }
 
 /** Moves the calling thread into a network namespace of its own: unshare(2). @throws SyscallError */
-export const newNetns = (): void => { invoke('unshare', CLONE_NEWNET) }
+export const newNetns = (): void => { invoke('unshare', undefined, CLONE_NEWNET) }
 
 const LOCK_EX = 2
 
 /** Takes the exclusive flock(2) of an open file, waiting for it. Closing the file gives it back. @throws SyscallError */
-export const lockExclusive = (fd: number): void => { invoke('flock', fd, LOCK_EX) }
+export const lockExclusive = (fd: number): void => { invoke('flock', undefined, fd, LOCK_EX) }
