@@ -14,7 +14,7 @@ export interface Attached extends Attachment {
 
 /** The attachment in an ifalias `fairlead:NETWORK/CONTAINER/IFNAME`; undefined for any other text. */
 export const parseLabel = (alias: string): Attachment | undefined => {
-  const [, network, containerId, ifName] = /^fairlead:([^/]+)\/([^/]+)\/([^/]+)$/.exec(alias) ?? []
+  const [, network, containerId, ifName] = /^fairlead:([\w.~-]+)\/([\w.~-]+)\/([^/\p{Cc}\s]+)$/u.exec(alias) ?? []
   return network && containerId && ifName ? { network, containerId, ifName } : undefined
 }
 

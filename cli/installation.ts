@@ -3,7 +3,7 @@
 // or when it equals the one at hand.
 import { CniError } from '#cni/errors.ts'
 import { close, listDirectory, makeDirectory, open, removeFile, status } from '#sys/file.ts'
-import { lockExclusive } from '#sys/libc.ts'
+import { lock } from '#sys/libc.ts'
 import {
   areEqual, areSame, entry, keep, linkTarget, placeExecutable, placeLink, removeLeftovers, restore, settleDirectory,
 } from './placement.ts'
@@ -75,7 +75,7 @@ export class Installation {
   #locked(step: () => void): void {
     const fd = open(this.#directory)
     try {
-      lockExclusive(fd)
+      lock(fd, 'exclusive')
       removeLeftovers(this.#directory)
       step()
     } finally {

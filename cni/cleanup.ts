@@ -19,7 +19,8 @@ export class Cleanup {
     const [first, ...others] = this.#failures
     if (first === undefined) return
     if (others.length === 0) throw first
-    const details = [first.details, ...others.map(error => `also: ${error.message}`)].filter(text => text !== '').join('; ')
+    const further = others.filter(error => error.message !== first.message)
+    const details = [first.details, ...further.map(error => `also: ${error.message}`)].filter(text => text !== '').join('; ')
     throw new CniError(first.code, first.message, details, { cause: first })
   }
 }

@@ -7,6 +7,7 @@ import { decodeConfig, salvaged, validated, type NetworkConfig } from './config.
 import { execute, findPlugin } from './delegate.ts'
 import type { AnyDriver, Call, Driver } from './driver.ts'
 import { encodeResult } from './encode.ts'
+import { invalidConfig } from './errors.ts'
 import { readEnvironment, type Environment, type Variables } from './environment.ts'
 import { Ipam, ipamType, type RunDelegate } from './ipam.ts'
 import { forbiddenNetns, isForbiddenNetns, openPod, openPodIfThere } from './netns.ts'
@@ -45,7 +46,9 @@ const isRunning = (file: string, executable: FileStatus | undefined): boolean =>
 
 const delegation = ({ path }: Environment, around: Surroundings): RunDelegate => (type, verb) => {
   const file = findPlugin(type, path)
-  const resident = isRunning(file, around.executable) ? around.resident(type) : undefined
+  const isOurs = isRunning(file, around.executable)
+  const resident = isOurs ? around.resident(type) : undefined
+  if (isOurs && resident?.kind !== 'ipam') throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no IPAM plugin`, 'host-local is one')
   if (resident === undefined) return execute(type, file, verb, around.variables, around.stdin(), around.warn)
   let result: Json | undefined
   invoke(resident, { ...around, variables: { ...around.variables, CNI_COMMAND: verb }, deliver: made => { result = made } })
@@ -152,12 +155,10 @@ class Invocation implements Disposable {
     const cleanup = new Cleanup()
     const attempt = cleanup.attempt.bind(cleanup)
     const forbidden = isForbiddenNetns(this.#environment)
-    // The host's own links are not ours to touch, but what the attachment leased may not stay behind.
-    if (!forbidden || this.#driver.kind === 'ipam') {
-      using pod = this.#driver.kind === 'ipam' ? undefined : openPodIfThere(netns)
-      const call = this.#attachmentCall(this.#salvaged(), { pod, previous: previousIfReadable(this.#network, warn), attempt })
-      attempt(() => this.#driver.del(call))
-    }
+    // Nothing is touched inside the plugin's own namespace, but what the attachment has on the host may not stay behind.
+    using pod = forbidden || this.#driver.kind === 'ipam' ? undefined : openPodIfThere(netns, warn)
+    const call = this.#attachmentCall(this.#salvaged(), { pod, previous: previousIfReadable(this.#network, warn), attempt })
+    attempt(() => this.#driver.del(call))
     // The address comes off the wire first and is free for others then.
     attempt(() => this.#ipam.del())
     if (forbidden) attempt(() => { throw forbiddenNetns(this.#environment) })

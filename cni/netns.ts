@@ -1,5 +1,5 @@
 // CNI_NETNS: SPEC.md section 2, and what libcni's skeleton makes of it.
-import { errnoOf, tolerate } from '#sys/errno.ts'
+import { errnoOf } from '#sys/errno.ts'
 import { isOwnNetns, Namespace } from '#net/namespace.ts'
 import type { Environment } from './environment.ts'
 import { CniError } from './errors.ts'
@@ -15,9 +15,21 @@ export const openPod = (path: string): Namespace => {
   }
 }
 
-/** The same for DEL: a namespace that is gone, or whose bind mount is gone and left a plain file, is none. */
-export const openPodIfThere = (path: string): Namespace | undefined =>
-  path === '' ? undefined : tolerate(['ENOENT', 'ENOTDIR', 'EINVAL', 'EISDIR'], () => Namespace.at(path))
+/**
+ * The same for DEL: a namespace that is gone, or whose bind mount is gone and left a plain file, is none. So is one that
+ * cannot be opened for any other reason: what there is on the host has to be removed all the same.
+ * @param warn is told of reasons out of the ordinary
+ */
+export const openPodIfThere = (path: string, warn: (message: string) => void): Namespace | undefined => {
+  if (path === '') return undefined
+  try {
+    return Namespace.at(path)
+  } catch (error) {
+    const code = errnoOf(error) ?? String(error)
+    if (!['ENOENT', 'ENOTDIR', 'EINVAL', 'EISDIR'].includes(code)) warn(`CNI_NETNS ${path} cannot be opened: ${code}`)
+    return undefined
+  }
+}
 
 /**
  * Whether CNI_NETNS is the plugin's own namespace without leave to be. A /proc path can become the host's when a

@@ -1,5 +1,5 @@
 // The outermost shell of a plugin: the only place that reads the process's environment and stdin, writes and exits.
-import { readBytes, status, statusOf, writeAll } from '#sys/file.ts'
+import { readBytes, readPromptly, status, statusOf, writeAll } from '#sys/file.ts'
 import { version as release } from './release.ts'
 import { decodeVersion } from './decode-version.ts'
 import type { AnyDriver } from './driver.ts'
@@ -23,6 +23,8 @@ export const about = (name: string): void =>
 // VERSION is asked for more often than everything else together, and needs none of it.
 const load = (): typeof import('./invocation.ts') => require('./invocation.ts')
 
+const PATIENCE_MS = 200
+
 let input: Uint8Array | undefined
 const stdin = (): Uint8Array => {
   try {
@@ -42,10 +44,13 @@ export const requestedType = (): string | undefined => {
   }
 }
 
-/** The version that was asked for, or our newest; whatever stdin holds, and without waiting for a terminal. */
+/**
+ * The version that was asked for, or our newest; whatever stdin holds. A terminal, or a pipe that nobody writes to, is not
+ * waited for: the reference does not read stdin here.
+ */
 const answerVersion = (): string => {
   try {
-    return (statusOf(STDIN).isDevice ? undefined : decodeVersion(stdin)) ?? newest
+    return (statusOf(STDIN).isDevice ? undefined : decodeVersion(() => input ??= readPromptly(STDIN, PATIENCE_MS))) ?? newest
   } catch {
     return newest // stdin is closed
   }

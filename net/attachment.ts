@@ -14,6 +14,10 @@ const part = (text: string, longest = LONGEST_PART): string =>
 /** What every object of a network is labelled with in front: `fairlead:NETWORK/`. */
 export const networkLabel = (network: string): string => `${PREFIX}${part(network)}/`
 
+/** Whether a link is labelled for an attachment. */
+export const isAttachmentLabel = (alias: string | undefined): boolean =>
+  alias !== undefined && alias.startsWith(PREFIX) && !alias.endsWith('/')
+
 /** Whether a link is labelled for a network as a whole, as bridges and VLAN gateways are. */
 export const isNetworkLabel = (alias: string | undefined): boolean =>
   alias !== undefined && alias.startsWith(PREFIX) && alias.endsWith('/')

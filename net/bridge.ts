@@ -5,7 +5,7 @@ import type { Link } from '#netlink/route/link.ts'
 import { formatMac } from '#netlink/mac.ts'
 import { isNetworkLabel } from './attachment.ts'
 import type { Namespace } from './namespace.ts'
-import { trySysctl } from './sysctl.ts'
+import { readSysctl, writeSysctl } from './sysctl.ts'
 
 /** What a bridge is to be if it does not exist yet. An existing one keeps its mtu and VLAN filtering. */
 export interface BridgeSpec { readonly name: string; readonly mtu?: number | undefined; readonly vlanFiltering?: boolean; readonly alias: string }
@@ -20,39 +20,67 @@ const randomMac = (): string => {
   return formatMac(bytes)
 }
 
+type Undo = (what: string, step: () => void) => void
+
 /**
  * The bridge of that name, created when there is none; concurrent callers get the same.
- * @returns the link and whether it was created
  * @throws NetlinkError EOPNOTSUPP when the kernel has no bridges
  */
-export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias }: BridgeSpec): { link: Link; created: boolean } => {
+export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias }: BridgeSpec, undo: Undo): Link => {
   const found = host.link.find(name)
-  if (found) return { link: found, created: false }
+  if (found) return found
   try {
     host.link.add({ name, mtu, address: randomMac(), info: { kind: 'bridge', vlanFiltering: vlanFiltering ? 1 : undefined } })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
-    return { link: host.link.get(name), created: false }
+    return host.link.get(name)
   }
+  undo(`bridge ${name}`, () => removeIfUnused(host, name))
   const link = host.link.get(name)
   host.link.set(link.index, { alias })
-  return { link, created: true }
+  return link
 }
 
-/** Brings a bridge up, closed to router advertisements (CVE-2020-10749). */
-export const raiseBridge = (host: Namespace, bridge: Link, promisc: boolean): void => {
-  trySysctl(`ipv6/conf/${bridge.name}/accept_ra`, '0')
-  if (!bridge.up || (promisc && !bridge.promisc)) host.link.set(bridge.index, { up: true, promisc: promisc || undefined })
+/** Brings a bridge up, closed to router advertisements (CVE-2020-10749). What it was before comes back with `undo`. */
+export const raiseBridge = (host: Namespace, bridge: Link, promisc: boolean, undo: Undo): void => {
+  const setting = `ipv6/conf/${bridge.name}/accept_ra`
+  const before = readSysctl(setting)
+  if (before !== undefined && before !== '0') {
+    writeSysctl(setting, '0')
+    undo(setting, () => writeSysctl(setting, before))
+  }
+  const { index, up } = bridge
+  if (up && (bridge.promisc || !promisc)) return
+  host.link.set(index, { up: true, promisc: promisc || undefined })
+  undo(`state of ${bridge.name}`, () => {
+    if (containerPorts(host, index).length === 0) host.link.set(index, { up, promisc: bridge.promisc })
+  })
 }
+
+const NO_LINKLOCAL_LEARN = 1
+
+/**
+ * Has a bridge learn nothing from link-local frames such as LLDP's. The kernel handles these before any nftables rule, so
+ * that by one of them a container could take another's hardware address in the FDB.
+ */
+export const ignoreLinkLocalSources = (host: Namespace, bridge: Link): void =>
+  host.link.change(bridge.index, { kind: 'bridge', boolOptions: { value: NO_LINKLOCAL_LEARN, mask: NO_LINKLOCAL_LEARN } })
 
 /** The ports that containers are behind; those labelled for a network as a whole, such as a VLAN's gateway, are not. */
 export const containerPorts = (host: Namespace, bridge: number): readonly Link[] =>
   host.link.list({ master: bridge }).filter(({ alias }) => !isNetworkLabel(alias))
 
-/** Removes a bridge, with the links that it shares out to its containers, unless it has any. */
-export const removeIfUnused = (host: Namespace, name: string): void => {
+/**
+ * Removes a bridge, with the links that it shares out to its containers, unless it has any. Who joins a container to a
+ * bridge holds the namespace's shared lock from looking for the bridge until the port is there.
+ * @returns whether it is gone
+ */
+export const removeIfUnused = (host: Namespace, name: string): boolean => host.locked('exclusive', () => {
   const bridge = host.link.find(name)
-  if (bridge === undefined || containerPorts(host, bridge.index).length > 0) return
-  for (const shared of host.link.list({ master: bridge.index })) host.link.remove(shared.name)
+  if (bridge === undefined) return true
+  const ports = host.link.list({ master: bridge.index })
+  if (!ports.every(({ alias }) => isNetworkLabel(alias))) return false
+  for (const shared of ports) host.link.remove(shared.name)
   host.link.remove(name)
-}
+  return true
+})

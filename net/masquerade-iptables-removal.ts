@@ -60,8 +60,9 @@ const removeChain = (
   const jumps = rules(host.netfilter, table, BASE).filter(rule => chainOf(rule) === chain)
   const sources = addresses?.filter(address => familyOf(address) === family)
     .map(address => parseIp(address.split('/')[0]!)).filter(bytes => bytes !== undefined)
-  const leaving = jumps
-    .filter(({ expressions }) => sources?.some(address => matchesSource(expressions, address)) ?? true)
+  const known = jumps.filter(({ expressions }) => sources?.some(address => matchesSource(expressions, address)))
+  // Whoever names other addresses than the chain's has a wrong result in hands; the chain is the attachment's all the same.
+  const leaving = known.length > 0 ? known : jumps
   for (const { handle } of leaving) tableOf(tx, table).chain(BASE).deleteRule(handle)
   if (leaving.length === jumps.length) tableOf(tx, table).chain(chain).delete()
 })
@@ -130,7 +131,8 @@ const removeLegacyChain = (
   host: Namespace, family: Family, jumps: readonly string[], { chain, addresses }: Target,
 ): void => {
   const own = jumps.filter(line => chainOfLine(line) === chain)
-  const leaving = own.filter(line => addresses?.some(address => hasSource(line, address)) ?? true)
+  const known = own.filter(line => addresses?.some(address => hasSource(line, address)))
+  const leaving = known.length > 0 ? known : own
   restoreNat(host, family, [
     ...leaving.map(line => line.replace('-A', '-D')),
     ...leaving.length === own.length ? [`-F ${chain}`, `-X ${chain}`] : [],

@@ -30,14 +30,19 @@ export const add = (
  * nothing. Rules that a later owner of an address has put in place stay. Without `addresses` (with or without prefix
  * length) the attachment's are looked for; an empty list says that there are none. Belongs before the release of the
  * lease.
+ * @param expected whether there should be something: when nothing is found under `addresses`, it is searched for
  * @throws the first error, after everything has been tried
  */
-export const remove = (host: Namespace, attachment: Attachment, addresses?: readonly string[]): void => {
+export const remove = (host: Namespace, attachment: Attachment, addresses?: readonly string[], expected = true): void => {
   const present = tables(host.netfilter)
   const own = comment(attachment)
   let found = false
   runAll([
-    () => { if (present.has(fullName(fairlead))) found = nftables.remove(host, text => text === own, addresses) },
+    () => {
+      if (!present.has(fullName(fairlead))) return
+      found = nftables.remove(host, text => text === own, addresses)
+      if (!found && expected && addresses !== undefined) found = nftables.remove(host, text => text === own)
+    },
     () => { if (present.has(fullName(reference.table))) reference.remove(host, attachment) },
     () => chains.remove(host, present, attachment, addresses),
     // Each attachment has been set up once, by one backend: only what is not ours is worth a child process.

@@ -1,5 +1,7 @@
 // veth pairs across two namespaces.
-import { hostLinkName, isNetworkLabel, label, type Attachment } from './attachment.ts'
+import { tolerate } from '#sys/errno.ts'
+import { hostLinkName, isAttachmentLabel, label, networkLabel, type Attachment } from './attachment.ts'
+import type { Link } from '#netlink/route/link.ts'
 import type { Namespace } from './namespace.ts'
 import { trySysctl } from './sysctl.ts'
 
@@ -28,10 +30,24 @@ export const labelVeth = (host: Namespace, attachment: Attachment, index: number
 /** Removes an attachment's pair by its derived name; both ends go. @returns whether there was one */
 export const removeVeth = (host: Namespace, attachment: Attachment): boolean => host.link.remove(hostLinkName(attachment))
 
+/**
+ * Whether the container's interface is one end of a pair that no attachment of ours claims, as those of the Go suite are.
+ * Asked when the pair of `attachment` has not been found by its name.
+ */
+export const isUnclaimedPair = (host: Namespace, pod: Namespace, attachment: Attachment): boolean => {
+  const link = pod.link.find(attachment.ifName)
+  if (link?.info.kind !== 'veth') return false
+  const alias = link.parent === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(link.parent!).alias)
+  return !isAttachmentLabel(alias) || alias === label(attachment)
+}
+
+/** The host's ends of all attachments of ours, of any network. */
+export const attachedLinks = (host: Namespace): readonly Link[] => host.link.list().filter(({ alias }) => isAttachmentLabel(alias))
+
 /** Removes the host's ends of a network's attachments that no longer live. */
-export const collectLinks = (host: Namespace, prefix: string, valid: readonly Attachment[]): void => {
+export const collectLinks = (host: Namespace, network: string, valid: readonly Attachment[]): void => {
   const keep = new Set(valid.map(label))
-  for (const { alias = '', name } of host.link.list()) {
-    if (alias.startsWith(prefix) && !isNetworkLabel(alias) && !keep.has(alias)) host.link.remove(name)
+  for (const { alias = '', name } of attachedLinks(host)) {
+    if (alias.startsWith(networkLabel(network)) && !keep.has(alias)) host.link.remove(name)
   }
 }

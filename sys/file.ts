@@ -1,6 +1,6 @@
 // Files, synchronously. What every call of a plugin does goes to libc directly; the rest loads node:fs when it is needed.
 import { errnoOf, tolerate } from './errno.ts'
-import { close, openFile, openFlags, read, setTimes, statx, unlink, write } from './libc.ts'
+import { close, isReadable, openFile, openFlags, read, setTimes, statx, unlink, write } from './libc.ts'
 import { sleep } from './sleep.ts'
 
 export { close }
@@ -24,12 +24,15 @@ const S_IFMT = 0o170000
 const S_IFREG = 0o100000
 const S_IFCHR = 0o020000
 
+/** As stat(1) prints it: makedev(3). */
+const deviceNumber = (major: number, minor: number): number => minor % 256 + major * 256 + Math.floor(minor / 256) * 2 ** 20
+
 /** Reads a struct statx: offsets of include/uapi/linux/stat.h, the same on every machine. */
 const statusFrom = (found: Uint8Array): FileStatus => {
   const view = new DataView(found.buffer)
   const mode = view.getUint16(28, true)
   return {
-    device: view.getUint32(136, true) * 2 ** 20 + view.getUint32(140, true),
+    device: deviceNumber(view.getUint32(136, true), view.getUint32(140, true)),
     inode: Number(view.getBigUint64(32, true)),
     isFile: (mode & S_IFMT) === S_IFREG,
     isDevice: (mode & S_IFMT) === S_IFCHR,
@@ -40,8 +43,8 @@ const statusFrom = (found: Uint8Array): FileStatus => {
 
 const absent = ['ENOENT', 'ENOTDIR']
 
-/** Opens an existing file for reading. @throws SyscallError */
-export const open = (path: string): number => openFile(path, openFlags.read)
+/** Opens an existing file for reading, without waiting where somebody has put a pipe in its place. @throws SyscallError */
+export const open = (path: string): number => openFile(path, openFlags.read | openFlags.nonblock)
 
 /** Opens a file for reading, creating an empty one with `mode` where there is none. */
 export const openOrCreate = (path: string, mode: number): number => openFile(path, openFlags.read | openFlags.create, mode)
@@ -77,6 +80,15 @@ const using = <T>(fd: number, step: (fd: number) => T): T => {
   }
 }
 
+/** A failed read or write knows its descriptor only; people want the file's name. */
+const named = <T>(path: string, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    throw error instanceof Error && !('path' in error && error.path) ? Object.assign(error, { path, message: `${path}: ${error.message}` }) : error
+  }
+}
+
 const readAll = (fd: number): Uint8Array => {
   let bytes = new Uint8Array(4096)
   for (let length = 0; ;) {
@@ -90,20 +102,30 @@ const readAll = (fd: number): Uint8Array => {
   }
 }
 
+/**
+ * What can be read from an open descriptor before it stays silent for some milliseconds: for readers that would rather do
+ * without than wait.
+ */
+export const readPromptly = (fd: number, patience: number): Uint8Array => {
+  let bytes = new Uint8Array()
+  while (isReadable(fd, patience)) {
+    const chunk = new Uint8Array(1 << 16)
+    const count = readInto(fd, chunk)
+    if (count === 0) break
+    const longer = new Uint8Array(bytes.length + count)
+    longer.set(bytes)
+    longer.set(chunk.subarray(0, count), bytes.length)
+    bytes = longer
+  }
+  return bytes
+}
+
 /** Everything that can be read from an open descriptor or a path, as bytes. */
-export const readBytes = (file: number | string): Uint8Array => typeof file === 'number' ? readAll(file) : using(open(file), readAll)
+export const readBytes = (file: number | string): Uint8Array =>
+  typeof file === 'number' ? readAll(file) : named(file, () => using(open(file), readAll))
 
 /** A file's text, or undefined when there is no such file. */
 export const readText = (path: string): string | undefined => tolerate(absent, () => new TextDecoder().decode(readBytes(path)))
-
-/** A failed read or write knows its descriptor only; people want the file's name. */
-const named = <T>(path: string, step: () => T): T => {
-  try {
-    return step()
-  } catch (error) {
-    throw error instanceof Error && !('path' in error && error.path) ? Object.assign(error, { path, message: `${path}: ${error.message}` }) : error
-  }
-}
 
 /** Writes into an existing file such as one of /proc/sys, with a single write(2). */
 export const writeExisting = (path: string, text: string): void => named(path, () => using(openFile(path, openFlags.write), fd => writeAll(fd, text)))

@@ -25,6 +25,7 @@ const groups: readonly Readonly<Record<string, Signature>>[] = [
     flock: [['i32', 'i32'], 'i32'], unlink: [['ptr'], 'i32'], utimensat: [['i32', 'ptr', 'ptr', 'i32'], 'i32'],
     __errno_location: location,
   },
+  { poll: [['ptr', 'u64', 'i32'], 'i32'], __errno_location: location },
   { unshare: [['i32'], 'i32'], __errno_location: location },
 ]
 
@@ -93,7 +94,7 @@ const cString = (call: string, path: string): Uint8Array => {
 }
 
 // include/uapi/asm-generic/fcntl.h
-export const openFlags = { read: 0, write: 1, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000 } as const
+export const openFlags = { read: 0, write: 1, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000, nonblock: 0o4000 } as const
 const O_CLOEXEC = 0o2000000
 
 /** open(2), closed on exec. @param flags a sum of `openFlags` @throws SyscallError */
@@ -102,6 +103,14 @@ export const openFile = (path: string, flags: number, mode = 0): number =>
 
 /** read(2): at most the size of `buffer`. @returns the number of bytes, 0 at the end @throws SyscallError */
 export const read = (fd: number, buffer: Uint8Array): number => invoke('read', undefined, fd, buffer, BigInt(buffer.length))
+
+const POLLIN = 1
+
+/** Whether a descriptor has something to read, or has ended, within some milliseconds: poll(2). @throws SyscallError */
+export const isReadable = (fd: number, milliseconds: number): boolean => {
+  const entry = new Uint8Array(new Int32Array([fd, POLLIN]).buffer)
+  return invoke('poll', undefined, entry, 1n, milliseconds) > 0
+}
 
 /** write(2). @returns the number of bytes that were taken @throws SyscallError */
 export const write = (fd: number, data: Uint8Array): number => invoke('write', undefined, fd, data, BigInt(data.length))
@@ -147,7 +156,8 @@ export const enterNetns = (fd: number): void => { invoke('setns', undefined, fd,
 /** Moves the calling thread into a network namespace of its own: unshare(2). @throws SyscallError */
 export const newNetns = (): void => { invoke('unshare', undefined, CLONE_NEWNET) }
 
-const LOCK_EX = 2
+// include/uapi/asm-generic/fcntl.h
+const locks = { shared: 1, exclusive: 2, none: 8 } as const
 
-/** Takes the exclusive flock(2) of an open file, waiting for it. Closing the file gives it back. @throws SyscallError */
-export const lockExclusive = (fd: number): void => { invoke('flock', undefined, fd, LOCK_EX) }
+/** Takes, or gives back, the flock(2) of an open file, waiting for it. Closing the file gives it back too. @throws SyscallError */
+export const lock = (fd: number, kind: keyof typeof locks): void => { invoke('flock', undefined, fd, locks[kind]) }

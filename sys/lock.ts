@@ -1,6 +1,6 @@
 // Mutual exclusion between processes. The kernel gives a lock back when its holder dies, so none can be stale.
 import { close, openOrCreate } from './file.ts'
-import { lockExclusive } from './libc.ts'
+import { lock } from './libc.ts'
 
 /** An exclusive flock(2) on `path`, held until disposed. Waits for other holders. The file stays. */
 export class Lock implements Disposable {
@@ -10,7 +10,7 @@ export class Lock implements Disposable {
   constructor(path: string, mode = 0o600) {
     this.#fd = openOrCreate(path, mode)
     try {
-      lockExclusive(this.#fd)
+      lock(this.#fd, 'exclusive')
     } catch (error) {
       close(this.#fd)
       throw error

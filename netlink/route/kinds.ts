@@ -13,7 +13,11 @@ const peer = nest(headed(ifinfomsg, attrs(creation)))
 
 export const kinds = {
   veth: attrs({ peer: [1, peer] }),
-  bridge: attrs({ vlanFiltering: [7, u8], vlanDefaultPvid: [39, u16] }),
+  bridge: attrs({
+    vlanFiltering: [7, u8], vlanDefaultPvid: [39, u16],
+    /** Bits of enum br_boolopt_id, include/uapi/linux/if_bridge.h: bit 0 is no_linklocal_learn. */
+    boolOptions: [46, struct({ value: u32, mask: u32 })],
+  }),
   macvlan: attrs({
     mode: [1, choice(u32, { private: 1, vepa: 2, bridge: 4, passthru: 8, source: 16 })],
     bcQueueLen: [7, u32],

@@ -109,6 +109,11 @@ export class Links {
   /** ip link set. */
   set(index: number, spec: LinkSpec): void { this.#socket.request(this.setting(index, spec)) }
 
+  /** ip link change type KIND: settings of a link's kind. */
+  change(index: number, info: NonNullable<LinkSpec['info']>): void {
+    this.#socket.request(request(`link change ${index} type ${info.kind}`, RTM_NEWLINK, 0, index, { info }))
+  }
+
   /** The request behind `set`, for sending several at once. */
   setting(index: number, spec: LinkSpec): Request { return request(`link set ${index}`, RTM_SETLINK, 0, index, spec) }
 

@@ -7,30 +7,21 @@ import { CniError } from '#cni/errors.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append, noResult, type Interface, type Result } from '#cni/result.ts'
 import { hostLinkName, networkLabel } from '#net/attachment.ts'
-import { containerPorts, ensureBridge, raiseBridge, removeIfUnused } from '#net/bridge.ts'
+import { containerPorts, ignoreLinkLocalSources, removeIfUnused } from '#net/bridge.ts'
 import * as internal from '#net/internal.ts'
 import * as masquerade from '#net/masquerade.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { waitForAddresses, waitForCarrier } from '#net/ready.ts'
 import * as spoof from '#net/spoof.ts'
-import { addVeth, collectLinks, labelVeth, removeVeth } from '#net/veth.ts'
+import { collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts'
 import { familyOf } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
-import { OPERSTATE_UP } from '#netlink/route/link.ts'
-import { errnoOf } from '#sys/errno.ts'
 import { validate } from '#build/validators/bridge.js'
 import { schema } from './config.ts'
 import { addGatewayAddresses, defaultRoutes, enableForwarding, gatewayAddresses, withGateways } from './gateway.ts'
-import { isGateway, refuseContradictions, refuseUnsupported, wantsVlans, type Config } from './plan.ts'
-import { checkVlans, ensureVlanGateway, joinVlans, vlanGatewayName } from './vlan.ts'
-
-const MAX_PORTS = 1023 // BR_MAX_PORTS of net/bridge/br_private.h, less the one that is never given
-
-/** The words of a user's world for what the kernel refuses. */
-const explained = (error: unknown, bridge: string): unknown =>
-  errnoOf(error) === 'EXFULL'
-    ? new CniError('notAvailable', `bridge ${bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
-    : error
+import { isGateway, refuseContradictions, refuseSmallMtu, refuseUnsupported, type Config } from './plan.ts'
+import { checkPort, join, MAX_PORTS, noFreePort } from './port.ts'
+import { vlanGatewayName } from './vlan.ts'
 
 const describe = ({ name, address: mac, mtu }: Link, sandbox?: string): Interface => ({ name, mac, mtu, sandbox })
 
@@ -58,39 +49,28 @@ export const bridge = driver({
     refuseUnsupported(config, host)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
     const mac = wantedMac(config, args)
-    const mtu = config.mtu || undefined
     if (pod.link.find(ifName)) throw new CniError('alreadyAttached', `${ifName} exists already in ${pod.path}`, 'delete that attachment first, or choose another CNI_IFNAME')
 
-    const { link: master, created } = ensureBridge(host, { name: config.bridge, mtu, vlanFiltering: wantsVlans(config), alias: networkLabel(network) })
-    if (created) undo(`bridge ${config.bridge}`, () => removeIfUnused(host, config.bridge))
-    expect(`kind of ${config.bridge}`, master.info.kind, 'bridge')
-    raiseBridge(host, master, config.promiscMode)
-    const gateway = config.vlan && ipam.configured && isGateway(config) ? ensureVlanGateway(host, master, config.vlan, networkLabel(network), undo) : master
+    const { master, gateway, port } = host.locked('shared', () => join({ ...config, mac }, host, pod, attachment, ipam.configured, undo))
     // One port is this container's own, which is taken back last.
     const isShared = (): boolean => containerPorts(host, master.index).length > 1
-
-    try {
-      addVeth(host, pod, attachment, { mtu, mac, master: master.index })
-    } catch (error) {
-      throw explained(error, config.bridge)
-    }
-    undo(`link ${hostLinkName(attachment)}`, () => removeVeth(host, attachment))
-    const port = host.link.get(hostLinkName(attachment))
-    labelVeth(host, attachment, port.index)
-    if (config.hairpinMode || config.portIsolation) host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +config.portIsolation })
-    joinVlans(host, port.index, config)
     const link = pod.link.get(ifName)
 
     if (config.macspoofchk) {
       undo('source address check', () => spoof.remove(host, attachment))
+      ignoreLinkLocalSources(host, master)
       spoof.add(host, attachment, link.address!)
     }
-    if (config.internal) internal.add(host, config.bridge)
+    if (config.internal) {
+      undo('isolation', () => { if (!isShared()) internal.remove(host, config.bridge) })
+      internal.add(host, config.bridge)
+    }
 
     const leased = ipam.add()
     undo('address lease', () => ipam.del())
     const result = planned(config, leased)
     requireExpressible(cniVersion, leased ? result.ips : 'none')
+    refuseSmallMtu(config, result)
     const interfaces = [describe(master), describe(port), describe(link, pod.path)]
 
     if (leased) {
@@ -99,7 +79,6 @@ export const bridge = driver({
       if (isGateway(config)) {
         if (gateway !== master) interfaces.push(describe(gateway))
         addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, isShared, undo)
-        enableForwarding(families, undo)
       }
       if (config.ipMasq) {
         undo('masquerading', () => masquerade.remove(host, attachment, result.ips.map(({ address }) => address)))
@@ -113,6 +92,8 @@ export const bridge = driver({
     if (!config.disableContainerInterface && !waitForCarrier(host, port.name)) {
       throw new CniError('kernelRefused', `port ${port.name} of ${config.bridge} does not come up`, 'see `bridge link` and the kernel\'s log')
     }
+    // Last, because it concerns the whole host: what fails before has not touched it.
+    if (leased && isGateway(config)) enableForwarding(host, attachment, new Set(result.ips.map(({ address }) => familyOf(address))), undo)
     return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: 2 })) })
   },
 
@@ -137,14 +118,14 @@ export const bridge = driver({
     if (config.internal) internal.check(host, config.bridge)
   },
 
-  del({ attachment, ifName, host, pod, previous, attempt }) {
+  del({ config, attachment, ifName, host, pod, previous, attempt }) {
     const addresses = previous?.ips.map(({ address }) => address)
     const mac = previous?.interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
     attempt(() => {
       // A pair that the Go suite made has a name that cannot be derived; it is found by its end in the container.
-      if (!removeVeth(host, attachment) && pod?.link.find(ifName)?.info.kind === 'veth') pod.link.remove(ifName)
+      if (!removeVeth(host, attachment) && pod && isUnclaimedPair(host, pod, attachment)) pod.link.remove(ifName)
     })
-    attempt(() => masquerade.remove(host, attachment, addresses))
+    attempt(() => masquerade.remove(host, attachment, addresses, config.ipMasq))
     attempt(() => spoof.remove(host, attachment, mac))
   },
 
@@ -155,33 +136,20 @@ export const bridge = driver({
     if (master === undefined) return
     if (master.info.kind !== 'bridge') throw new CniError('notAvailable', `bridge ${JSON.stringify(config.bridge)} is a ${master.info.kind || 'hardware'} link`, 'choose another name')
     const ports = host.link.list({ master: master.index }).length
-    if (ports >= MAX_PORTS) throw new CniError('notAvailable', `bridge ${config.bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
+    if (ports >= MAX_PORTS) throw noFreePort(config.bridge)
   },
 
   gc({ config, network, host, valid, attempt }) {
     const prefix = networkLabel(network)
-    attempt(() => collectLinks(host, prefix, valid))
+    attempt(() => collectLinks(host, network, valid))
     attempt(() => masquerade.collect(host, network, valid))
     attempt(() => spoof.collect(host, network, valid))
     const name = config.bridge
     if (valid.length > 0 || name === undefined || host.link.find(name)?.alias !== prefix) return
     // Nothing of the network lives, and the bridge is one that we made for it.
-    attempt(() => internal.remove(host, name))
-    attempt(() => removeIfUnused(host, name))
+    attempt(() => { if (removeIfUnused(host, name)) internal.remove(host, name) })
   },
 })
-
-/** The host's end of the pair: a port of the bridge that forwards, set as the configuration says. */
-const checkPort = (host: Namespace, link: Link, master: Link, config: Config): Link => {
-  const port = host.link.list({ master: master.index }).find(({ index }) => index === link.parent)
-  if (port === undefined) throw broken(`the other end of ${link.name} is no port of ${config.bridge}`)
-  expect(`state of ${port.name}`, port.up ? 'up' : 'down', 'up')
-  if (!config.disableContainerInterface) expect(`carrier of ${port.name}`, port.operstate, OPERSTATE_UP)
-  expect(`hairpin of ${port.name}`, port.port?.hairpin === 1, config.hairpinMode)
-  expect(`isolation of ${port.name}`, port.port?.isolated === 1, config.portIsolation)
-  checkVlans(host, port, config)
-  return port
-}
 
 const checkGateway = (host: Namespace, name: string, wanted: readonly string[]): void => {
   const link = host.link.find(name)

@@ -1,7 +1,9 @@
 // The bridge as the containers' gateway.
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import type { IpConfig, Result, Route } from '#cni/result.ts'
+import { label, type Attachment } from '#net/attachment.ts'
 import type { Namespace } from '#net/namespace.ts'
+import { attachedLinks } from '#net/veth.ts'
 import { canonicalPrefix, nthAddress, overlaps, parsePrefix, type Prefix } from '#net/prefix.ts'
 import { readSysctl, trySysctl, writeSysctl } from '#net/sysctl.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
@@ -65,12 +67,18 @@ export const addGatewayAddresses = (
 
 const forwarding: Readonly<Record<Family, string>> = { ipv4: 'ipv4/ip_forward', ipv6: 'ipv6/conf/all/forwarding' }
 
-/** Has the host forward packets of the families in use. */
-export const enableForwarding = (families: ReadonlySet<Family>, undo: (what: string, step: () => void) => void): void => {
+/**
+ * Has the host forward packets of the families in use. A failed ADD takes it back only on a host without any other
+ * attachment: by then somebody else may rely on it.
+ */
+export const enableForwarding = (
+  host: Namespace, attachment: Attachment, families: ReadonlySet<Family>, undo: (what: string, step: () => void) => void,
+): void => {
+  const isAlone = (): boolean => attachedLinks(host).every(({ alias }) => alias === label(attachment))
   for (const family of families) {
     const before = readSysctl(forwarding[family])
     if (before === '1') continue
     writeSysctl(forwarding[family], '1')
-    if (before !== undefined) undo(`${forwarding[family]}`, () => writeSysctl(forwarding[family], before))
+    if (before !== undefined) undo(forwarding[family], () => { if (isAlone()) writeSysctl(forwarding[family], before) })
   }
 }

@@ -1,8 +1,9 @@
 // What a configuration asks of the bridge plugin, decided before anything is touched.
-import { invalidConfig } from '#cni/errors.ts'
-import type { Namespace } from '#net/namespace.ts'
+import { CniError, invalidConfig } from '#cni/errors.ts'
+import type { Result } from '#cni/result.ts'
 import type { FromSchema } from '#cni/schema.ts'
-import { CniError } from '#cni/errors.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { familyOf } from '#netlink/ip.ts'
 import type { schema } from './config.ts'
 
 export type Config = FromSchema<typeof schema>
@@ -30,6 +31,8 @@ export const wantsVlans = ({ vlan = 0, vlanTrunk = [] }: Partial<Config>): boole
 /** Whether the bridge carries the gateway's address. */
 export const isGateway = (config: Partial<Config>): boolean => config.isGateway === true || config.isDefaultGateway === true
 
+const MAX_NAME_BYTES = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
+
 /** Refuses combinations of keys that cannot mean anything. @throws CniError 7 */
 export const refuseContradictions = (config: Config, layer3: boolean): void => {
   if (config.hairpinMode && config.promiscMode) {
@@ -42,7 +45,20 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
   if (config.internal && config.isDefaultGateway) {
     throw invalidConfig('internal true and isDefaultGateway true exclude each other', 'use isGateway for a network that reaches its host only')
   }
+  if (new TextEncoder().encode(config.bridge).length > MAX_NAME_BYTES) {
+    throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is longer than ${MAX_NAME_BYTES} bytes`, 'shorten it')
+  }
   trunkVlans(config.vlanTrunk)
+}
+
+const LEAST_IPV6_MTU = 1280 // RFC 8200, section 5; below it the kernel takes IPv6 off the link
+
+/** @throws CniError 7 when the links would be too small for an address that has been leased */
+export const refuseSmallMtu = ({ mtu }: Config, { ips }: Result): void => {
+  const ipv6 = ips.find(({ address }) => familyOf(address) === 'ipv6')
+  if (ipv6 && mtu > 0 && mtu < LEAST_IPV6_MTU) {
+    throw invalidConfig(`mtu ${mtu} is too small for ${ipv6.address}`, `IPv6 needs ${LEAST_IPV6_MTU} at least: raise mtu or remove the IPv6 range`)
+  }
 }
 
 /** Refuses what this kernel cannot do. @throws CniError 104 */

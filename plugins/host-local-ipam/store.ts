@@ -1,5 +1,6 @@
 // The records of one network on disk, file for file those of the reference (plugins/ipam/host-local/backend/disk),
 // which may run at the same time: one file per address that holds `CONTAINER\r\nIFNAME`, `last_reserved_ip.N`, `lock`.
+import { tolerate } from '#sys/errno.ts'
 import { createFile, listDirectory, makeDirectory, readText, removeFile, status, writeText } from '#sys/file.ts'
 import { Lock } from '#sys/lock.ts'
 import { parseIp } from '#netlink/ip.ts'
@@ -64,7 +65,10 @@ export class Store implements Disposable {
   #path(name: string): string { return `${this.#directory}/${name}` }
 
   /** What an address's record says, undefined when there is none. Blanks around it do not count. */
-  record(address: string): string | undefined { return readText(this.#path(address))?.trim() }
+  record(address: string): string | undefined {
+    // A directory, a looping link: nobody's record, but it keeps its address from being handed out.
+    return tolerate(['EISDIR', 'ELOOP', 'ENXIO'], () => readText(this.#path(address)))?.trim()
+  }
 
   /** Every address with what its record says. */
   records(): [string, string][] {

@@ -1,0 +1,68 @@
+// The container's place on the bridge: finding or making the bridge, and the pair that leads to it.
+import { broken, expect } from '#cni/check.ts'
+import { CniError, invalidConfig } from '#cni/errors.ts'
+import { hostLinkName, networkLabel, type Attachment } from '#net/attachment.ts'
+import { ensureBridge, raiseBridge } from '#net/bridge.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { addVeth, labelVeth, removeVeth } from '#net/veth.ts'
+import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
+import { errnoOf } from '#sys/errno.ts'
+import { isGateway, wantsVlans, type Config } from './plan.ts'
+import { checkVlans, ensureVlanGateway, joinVlans } from './vlan.ts'
+
+export const MAX_PORTS = 1023 // BR_MAX_PORTS of net/bridge/br_private.h, less the one that is never given
+
+export const noFreePort = (bridge: string): CniError =>
+  new CniError('notAvailable', `bridge ${bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
+
+/** The bridge, the container's port of it, and the link that carries the gateway's addresses. */
+export interface Place { readonly master: Link; readonly gateway: Link; readonly port: Link }
+
+/**
+ * Joins the container to its bridge, which is made if there is none. To be called with the namespace's shared lock, so that
+ * nobody removes the bridge before the port is there.
+ * @param config with the hardware address that the container's end is to have
+ * @throws NetlinkError, CniError 7 when the bridge's name is another link's, 50 when it is full
+ */
+export const join = (
+  config: Config & { readonly mac: string | undefined }, host: Namespace, pod: Namespace, attachment: Attachment, layer3: boolean,
+  undo: (what: string, step: () => void) => void,
+): Place => {
+  const alias = networkLabel(attachment.network)
+  const mtu = config.mtu || undefined
+  const master = ensureBridge(host, { name: config.bridge, mtu, vlanFiltering: wantsVlans(config), alias }, undo)
+  if (master.info.kind !== 'bridge') {
+    throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is no bridge but a ${master.info.kind || 'hardware or loopback'} link`, 'choose another name')
+  }
+  raiseBridge(host, master, config.promiscMode, undo)
+  const gateway = config.vlan && layer3 && isGateway(config) ? ensureVlanGateway(host, master, config.vlan, alias, undo) : master
+
+  try {
+    addVeth(host, pod, attachment, { mtu, mac: config.mac, master: master.index })
+  } catch (error) {
+    throw errnoOf(error) === 'EXFULL' ? noFreePort(config.bridge) : error
+  }
+  undo(`link ${hostLinkName(attachment)}`, () => removeVeth(host, attachment))
+  const port = host.link.get(hostLinkName(attachment))
+  labelVeth(host, attachment, port.index)
+  if (config.hairpinMode || config.portIsolation) {
+    host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +config.portIsolation })
+  }
+  joinVlans(host, port.index, config)
+  return { master, gateway, port }
+}
+
+/**
+ * The host's end of the pair: a port of the bridge that forwards, set as the configuration says.
+ * @throws CniError 102 that names the difference
+ */
+export const checkPort = (host: Namespace, link: Link, master: Link, config: Config): Link => {
+  const port = host.link.list({ master: master.index }).find(({ index }) => index === link.parent)
+  if (port === undefined) throw broken(`the other end of ${link.name} is no port of ${config.bridge}`)
+  expect(`state of ${port.name}`, port.up ? 'up' : 'down', 'up')
+  if (!config.disableContainerInterface) expect(`carrier of ${port.name}`, port.operstate, OPERSTATE_UP)
+  expect(`hairpin of ${port.name}`, port.port?.hairpin === 1, config.hairpinMode)
+  expect(`isolation of ${port.name}`, port.port?.isolated === 1, config.portIsolation)
+  checkVlans(host, port, config)
+  return port
+}
