@@ -4,8 +4,9 @@ import { errnoOf } from '#sys/errno.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { formatMac } from '#netlink/mac.ts'
 import { isNetworkLabel } from './attachment.ts'
+import { create, type Undo } from './creation.ts'
 import type { Namespace } from './namespace.ts'
-import { readSysctl, writeSysctl } from './sysctl.ts'
+import { readSysctl, trySysctl, writeSysctl } from './sysctl.ts'
 
 /** What a bridge is to be if it does not exist yet. An existing one keeps its mtu and VLAN filtering. */
 export interface BridgeSpec { readonly name: string; readonly mtu?: number | undefined; readonly vlanFiltering?: boolean; readonly alias: string }
@@ -20,8 +21,6 @@ const randomMac = (): string => {
   return formatMac(bytes)
 }
 
-type Undo = (what: string, step: () => void) => void
-
 /**
  * The bridge of that name, created when there is none; concurrent callers get the same.
  * @throws NetlinkError EOPNOTSUPP when the kernel has no bridges
@@ -29,13 +28,13 @@ type Undo = (what: string, step: () => void) => void
 export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias }: BridgeSpec, undo: Undo): Link => {
   const found = host.link.find(name)
   if (found) return found
+  const info = { kind: 'bridge', vlanFiltering: vlanFiltering ? 1 : undefined } as const
   try {
-    host.link.add({ name, mtu, address: randomMac(), info: { kind: 'bridge', vlanFiltering: vlanFiltering ? 1 : undefined } })
+    create(undo, `bridge ${name}`, () => removeIfUnused(host, name), () => host.link.add({ name, mtu, address: randomMac(), info }))
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     return host.link.get(name)
   }
-  undo(`bridge ${name}`, () => removeIfUnused(host, name))
   const link = host.link.get(name)
   host.link.set(link.index, { alias })
   return link
@@ -45,16 +44,11 @@ export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias 
 export const raiseBridge = (host: Namespace, bridge: Link, promisc: boolean, undo: Undo): void => {
   const setting = `ipv6/conf/${bridge.name}/accept_ra`
   const before = readSysctl(setting)
-  if (before !== undefined && before !== '0') {
-    writeSysctl(setting, '0')
-    undo(setting, () => writeSysctl(setting, before))
-  }
+  if (before !== undefined && before !== '0') create(undo, setting, () => trySysctl(setting, before), () => writeSysctl(setting, '0'))
   const { index, up } = bridge
   if (up && (bridge.promisc || !promisc)) return
-  host.link.set(index, { up: true, promisc: promisc || undefined })
-  undo(`state of ${bridge.name}`, () => {
-    if (containerPorts(host, index).length === 0) host.link.set(index, { up, promisc: bridge.promisc })
-  })
+  const takeBack = (): void => { if (containerPorts(host, index).length === 0) host.link.set(index, { up, promisc: bridge.promisc }) }
+  create(undo, `state of ${bridge.name}`, takeBack, () => host.link.set(index, { up: true, promisc: promisc || undefined }))
 }
 
 const NO_LINKLOCAL_LEARN = 1

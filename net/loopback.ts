@@ -1,5 +1,6 @@
 // The loopback link of a container.
 import type { Link } from '#netlink/route/link.ts'
+import { create, type Undo } from './creation.ts'
 import type { Namespace } from './namespace.ts'
 
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address.startsWith('::1/')
@@ -13,11 +14,10 @@ export const readLoopback = (pod: Namespace): Loopback => {
   return { link, addresses, foreign: addresses.filter(address => !isLoopback(address)) }
 }
 
-/** Brings lo up. @returns whether it was down */
-export const raiseLoopback = (pod: Namespace): boolean => {
-  const lo = pod.link.get('lo')
-  if (!lo.up) pod.link.set(lo.index, { up: true })
-  return !lo.up
-}
-
 export const lowerLoopback = (pod: Namespace): void => pod.link.set(pod.link.get('lo').index, { up: false })
+
+/** Brings lo up. */
+export const raiseLoopback = (pod: Namespace, undo: Undo): void => {
+  const { index, up } = pod.link.get('lo')
+  if (!up) create(undo, 'lo up', () => lowerLoopback(pod), () => pod.link.set(index, { up: true }))
+}

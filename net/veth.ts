@@ -2,6 +2,7 @@
 import { tolerate } from '#sys/errno.ts'
 import { hostLinkName, isAttachmentLabel, label, networkLabel, type Attachment } from './attachment.ts'
 import type { Link } from '#netlink/route/link.ts'
+import { create, type Undo } from './creation.ts'
 import type { Namespace } from './namespace.ts'
 import { trySysctl } from './sysctl.ts'
 
@@ -13,12 +14,12 @@ export interface VethSpec { readonly mtu?: number | undefined; readonly mac?: st
  * born in its namespace under its final name. The host's end is named and labelled after the attachment.
  * @throws NetlinkError EEXIST when either name is taken
  */
-export const addVeth = (host: Namespace, pod: Namespace, attachment: Attachment, { mtu, mac, master }: VethSpec): void => {
+export const addVeth = (host: Namespace, pod: Namespace, attachment: Attachment, { mtu, mac, master }: VethSpec, undo: Undo): void => {
   const name = hostLinkName(attachment)
-  host.link.add({
+  create(undo, `link ${name}`, () => removeVeth(host, attachment), () => host.link.add({
     name, mtu, master, up: true,
     info: { kind: 'veth', peer: { name: attachment.ifName, mtu, address: mac, netnsFd: pod.fd } },
-  })
+  }))
   // A container must not configure its host by router advertisements: CVE-2020-10749.
   trySysctl(`ipv6/conf/${name}/accept_ra`, '0')
 }

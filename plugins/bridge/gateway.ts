@@ -2,11 +2,13 @@
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import type { IpConfig, Result, Route } from '#cni/result.ts'
 import { label, type Attachment } from '#net/attachment.ts'
+import { create, type Undo } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { attachedLinks } from '#net/veth.ts'
 import { canonicalPrefix, nthAddress, overlaps, parsePrefix, type Prefix } from '#net/prefix.ts'
 import { readSysctl, trySysctl, writeSysctl } from '#net/sysctl.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
+import { tolerate } from '#sys/errno.ts'
 import type { Addr } from '#netlink/route/addr.ts'
 
 const parsed = (address: string): Prefix => {
@@ -46,7 +48,7 @@ const inTheWay = (present: Addr, wanted: string, all: readonly string[]): boolea
  */
 export const addGatewayAddresses = (
   host: Namespace, bridge: { readonly name: string; readonly index: number }, wanted: readonly string[], force: boolean,
-  isShared: () => boolean, undo: (what: string, step: () => void) => void,
+  isShared: () => boolean, undo: Undo,
 ): void => {
   const { index } = bridge
   const present = host.addr.list(index)
@@ -55,13 +57,13 @@ export const addGatewayAddresses = (
     if (!force) {
       throw invalidConfig(`bridge ${bridge.name} has ${old.address}, but the gateway is ${wanted.join(', ')}`, 'use another bridge or subnet, or set forceAddress')
     }
-    host.addr.del({ index, address: old.address })
-    undo(`address ${old.address} of ${bridge.name}`, () => host.addr.add({ index, address: old.address }))
+    const { address } = old
+    create(undo, `address ${address} of ${bridge.name}`, () => host.addr.ensure({ index, address }), () => host.addr.del({ index, address }))
   }
   for (const address of wanted.filter(wish => !present.some(addr => addr.address === wish))) {
     // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's business.
-    if (!host.addr.ensure({ index, address, noDad: true })) continue
-    undo(`address ${address} of ${bridge.name}`, () => { if (!isShared()) host.addr.del({ index, address }) })
+    const takeBack = (): void => { if (!isShared()) tolerate(['EADDRNOTAVAIL', 'ENODEV'], () => host.addr.del({ index, address })) }
+    tolerate(['EEXIST'], () => create(undo, `address ${address} of ${bridge.name}`, takeBack, () => host.addr.add({ index, address, noDad: true })))
   }
 }
 
@@ -72,13 +74,13 @@ const forwarding: Readonly<Record<Family, string>> = { ipv4: 'ipv4/ip_forward', 
  * attachment: by then somebody else may rely on it.
  */
 export const enableForwarding = (
-  host: Namespace, attachment: Attachment, families: ReadonlySet<Family>, undo: (what: string, step: () => void) => void,
+  host: Namespace, attachment: Attachment, families: ReadonlySet<Family>, undo: Undo,
 ): void => {
   const isAlone = (): boolean => attachedLinks(host).every(({ alias }) => alias === label(attachment))
   for (const family of families) {
     const before = readSysctl(forwarding[family])
     if (before === '1') continue
-    writeSysctl(forwarding[family], '1')
-    if (before !== undefined) undo(forwarding[family], () => { if (isAlone()) writeSysctl(forwarding[family], before) })
+    const takeBack = (): void => { if (before !== undefined && isAlone()) writeSysctl(forwarding[family], before) }
+    create(undo, forwarding[family], takeBack, () => writeSysctl(forwarding[family], '1'))
   }
 }

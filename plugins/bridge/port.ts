@@ -3,8 +3,9 @@ import { broken, expect } from '#cni/check.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import { hostLinkName, networkLabel, type Attachment } from '#net/attachment.ts'
 import { ensureBridge, raiseBridge } from '#net/bridge.ts'
+import type { Undo } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { addVeth, labelVeth, removeVeth } from '#net/veth.ts'
+import { addVeth, labelVeth } from '#net/veth.ts'
 import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
 import { errnoOf } from '#sys/errno.ts'
 import { isGateway, wantsVlans, type Config } from './plan.ts'
@@ -26,7 +27,7 @@ export interface Place { readonly master: Link; readonly gateway: Link; readonly
  */
 export const join = (
   config: Config & { readonly mac: string | undefined }, host: Namespace, pod: Namespace, attachment: Attachment, layer3: boolean,
-  undo: (what: string, step: () => void) => void,
+  undo: Undo,
 ): Place => {
   const alias = networkLabel(attachment.network)
   const mtu = config.mtu || undefined
@@ -38,11 +39,10 @@ export const join = (
   const gateway = config.vlan && layer3 && isGateway(config) ? ensureVlanGateway(host, master, config.vlan, alias, undo) : master
 
   try {
-    addVeth(host, pod, attachment, { mtu, mac: config.mac, master: master.index })
+    addVeth(host, pod, attachment, { mtu, mac: config.mac, master: master.index }, undo)
   } catch (error) {
     throw errnoOf(error) === 'EXFULL' ? noFreePort(config.bridge) : error
   }
-  undo(`link ${hostLinkName(attachment)}`, () => removeVeth(host, attachment))
   const port = host.link.get(hostLinkName(attachment))
   labelVeth(host, attachment, port.index)
   if (config.hairpinMode || config.portIsolation) {

@@ -5,6 +5,7 @@ import type { Link } from '#netlink/route/link.ts'
 import { broken } from '#cni/check.ts'
 import { invalidConfig } from '#cni/errors.ts'
 import { containerPorts } from '#net/bridge.ts'
+import { create, type Undo } from '#net/creation.ts'
 import { trySysctl } from '#net/sysctl.ts'
 import { trunkVlans, wantsVlans, type Config } from './plan.ts'
 
@@ -46,13 +47,14 @@ export const vlanGatewayName = (bridge: string, vlan: number): string => {
  * containers of the VLAN share it, so it stays when they go, as the bridge does.
  * @param alias labels it for the network
  */
-export const ensureVlanGateway = (host: Namespace, bridge: Link, vlan: number, alias: string, undo: (what: string, step: () => void) => void): Link => {
+export const ensureVlanGateway = (host: Namespace, bridge: Link, vlan: number, alias: string, undo: Undo): Link => {
   const name = vlanGatewayName(bridge.name, vlan)
   const found = host.link.find(name)
   if (found) return found
   const peer = `veth${sha256(`${bridge.name}/${vlan}`).slice(0, 11)}`
-  undo(`link ${name}`, () => { if (containerPorts(host, bridge.index).length === 0) host.link.remove(name) })
-  host.link.add({ name, mtu: bridge.mtu, info: { kind: 'veth', peer: { name: peer, mtu: bridge.mtu } } })
+  const takeBack = (): void => { if (containerPorts(host, bridge.index).length === 0) host.link.remove(name) }
+  create(undo, `link ${name}`, takeBack, () =>
+    host.link.add({ name, mtu: bridge.mtu, info: { kind: 'veth', peer: { name: peer, mtu: bridge.mtu } } }))
   for (const end of [name, peer]) trySysctl(`ipv6/conf/${end}/accept_ra`, '0')
   const port = host.link.get(peer)
   host.link.set(port.index, { master: bridge.index, alias, up: true })

@@ -28,7 +28,7 @@ export const loopback = driver({
   validate,
 
   add({ config, pod, previous, undo }) {
-    if (raiseLoopback(pod)) undo('lo up', () => lowerLoopback(pod))
+    raiseLoopback(pod, undo)
     return previous ?? describe(pod, config.dns ?? {})
   },
 

@@ -3,6 +3,7 @@ import { broken, expect, requirePrevious } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
 import { invalidConfig } from '#cni/errors.ts'
 import { noResult } from '#cni/result.ts'
+import { create } from '#net/creation.ts'
 import { lowerLoopback, raiseLoopback, readLoopback } from '#net/loopback.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { readSysctl, trySysctl } from '#net/sysctl.ts'
@@ -25,9 +26,9 @@ export const none = driver({
     if (found !== '') throw invalidConfig(`the namespace has ${found}`, 'network none is for a namespace with nothing but lo')
 
     const before = pod.run(() => readSysctl(DISABLE_IPV6))
-    pod.run(() => trySysctl(DISABLE_IPV6, config.ipv6 ? '0' : '1'))
-    if (before !== undefined) undo('IPv6 of lo', () => pod.run(() => trySysctl(DISABLE_IPV6, before)))
-    if (raiseLoopback(pod)) undo('lo up', () => lowerLoopback(pod))
+    const set = (value: string): void => pod.run(() => trySysctl(DISABLE_IPV6, value))
+    create(undo, 'IPv6 of lo', () => { if (before !== undefined) set(before) }, () => set(config.ipv6 ? '0' : '1'))
+    raiseLoopback(pod, undo)
 
     const { link, addresses } = readLoopback(pod)
     return {

@@ -1,0 +1,50 @@
+// What is measured, as data. A bar is an upper limit for our median divided by the peer's, both of the same run.
+
+export type Verb = 'VERSION' | 'ADD' | 'DEL'
+
+export interface Workload {
+  name: string
+  /** As in the report. */
+  title: string
+  plugin: string
+  verbs: Verb[]
+  /** Ours / peer, at most. */
+  bars: Partial<Record<Verb, number>>
+  /** Keys beside cniVersion, name, type and ipam. */
+  keys?: Record<string, unknown>
+  subnet?: string
+  routes?: { dst: string }[]
+  /** Addresses that other containers hold already; only their files exist. */
+  taken?: number
+  /** Containers attached already, by the same plugin. */
+  attached?: number
+  /** Containers attached at once; 1 where absent. */
+  crowd?: number
+  /** Whether floor.c does the kernel's part of this. */
+  floor?: boolean
+}
+
+const bridge = {
+  plugin: 'bridge',
+  verbs: ['ADD', 'DEL'] as Verb[],
+  keys: { bridge: 'bench0', isGateway: true },
+  subnet: '10.88.0.0/16',
+  routes: [{ dst: '0.0.0.0/0' }],
+}
+
+const masquerade = { ...bridge, keys: { ...bridge.keys, ipMasq: true } }
+
+const lease = { plugin: 'host-local', verbs: ['ADD', 'DEL'] as Verb[], bars: {}, subnet: '10.88.0.0/20' }
+
+export const workloads: Workload[] = [
+  { name: 'version', title: 'VERSION', plugin: 'bridge', verbs: ['VERSION'], bars: { VERSION: 2.0 } },
+  { ...bridge, name: 'bridge', title: 'bridge + host-local', bars: { ADD: 0.65, DEL: 0.75 }, floor: true },
+  { ...masquerade, name: 'masquerade', title: 'the same with ipMasq', bars: { ADD: 0.35, DEL: 0.4 } },
+  { ...lease, name: 'lease-100', title: 'host-local, 100 taken', taken: 100 },
+  { ...lease, name: 'lease-1000', title: 'host-local, 1,000 taken', taken: 1000 },
+  { ...lease, name: 'lease-4000', title: 'host-local, 4,000 taken', taken: 4000, bars: { ADD: 0.25 } },
+  { ...bridge, name: 'crowd', title: '40 at once, per container', crowd: 40, bars: { ADD: 0.9 } },
+  { ...masquerade, name: 'grown-10', title: 'bridge + ipMasq, 10 attached', attached: 10, bars: {} },
+  { ...masquerade, name: 'grown-100', title: 'bridge + ipMasq, 100 attached', attached: 100, bars: {} },
+  { ...masquerade, name: 'grown-1000', title: 'bridge + ipMasq, 1,000 attached', attached: 1000, bars: {} },
+]

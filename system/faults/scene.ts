@@ -1,0 +1,71 @@
+// A fresh host on which one fault happens, with what was there before.
+import { without } from '../facts.ts'
+import { Host } from '../host.ts'
+import type { Attachment, Configuration, Reply } from '../host.ts'
+
+/** The kernel removes the links of a deleted namespace when it comes to it: milliseconds to wait for that, at most. */
+const patience = 2000
+
+/** Passes through a reply that says success. @throws Error with the plugin's words otherwise */
+export function must(reply: Reply): Reply {
+  if (reply.status !== 0) throw new Error(`exit status ${reply.status}: ${reply.stdout} ${reply.stderr}`)
+  return reply
+}
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+/** The host is empty, or has a neighbour in the same network already. */
+export class Scene implements Disposable {
+  readonly host = new Host()
+  readonly subject: Attachment
+  readonly before: string[]
+  readonly #configuration: Configuration
+
+  constructor(configuration: Configuration, neighbour: boolean) {
+    this.#configuration = configuration
+    const interfaceName = configuration.type === 'loopback' ? 'lo' : 'eth0'
+    if (neighbour) must(this.host.call('ADD', configuration, this.#attachment('test-neighbour', interfaceName)))
+    this.subject = this.#attachment('test-subject', interfaceName)
+    this.before = this.host.facts(this.subject.netns)
+  }
+
+  /** A verb for the subject, with the configuration and these keys. */
+  call(verb: string, keys: Record<string, unknown> = {}): Reply {
+    return this.host.call(verb, { ...this.#configuration, ...keys }, this.subject)
+  }
+
+  deletePod(): void {
+    this.host.deletePod(this.subject.netns)
+    this.subject.netns = ''
+  }
+
+  /** What is too much and what is missing, compared with the time before; `allowed` may stay. */
+  difference(allowed: string[]): string[] {
+    const gone = this.subject.netns === ''
+    const deadline = Date.now() + (gone ? patience : 0)
+    let facts = this.#facts()
+    while (without(facts, this.before, allowed).length > 0 && Date.now() < deadline) {
+      pause(20)
+      facts = this.#facts()
+    }
+    const expected = gone ? this.before.filter((fact) => !fact.startsWith('pod: ')) : this.before
+    return [
+      ...without(facts, this.before, allowed).map((fact) => `left: ${fact}`),
+      ...without(expected, facts).map((fact) => `lost: ${fact}`),
+    ]
+  }
+
+  [Symbol.dispose](): void {
+    this.host.close()
+  }
+
+  #attachment(id: string, interfaceName: string): Attachment {
+    return { id, netns: this.host.addPod(), interface: interfaceName }
+  }
+
+  #facts(): string[] {
+    return this.host.facts(...this.subject.netns === '' ? [] : [this.subject.netns])
+  }
+}

@@ -1,0 +1,133 @@
+// Kills an ADD before, and fails, each system call that changes something: nothing may stay that does not belong there.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { comment, test } from 'tap'
+import type { Test } from 'tap'
+import { isShared, without } from '../facts.ts'
+import { plugins } from '../host.ts'
+import type { Configuration, Reply } from '../host.ts'
+import { metAsMeant, tracedAdd } from './injection.ts'
+import type { Fault, TracedReply } from './injection.ts'
+import { Scene, must } from './scene.ts'
+import { changesSomething, describeCall, isAnswer, isLast } from './trace.ts'
+import type { Call } from './trace.ts'
+
+/** Milliseconds that all faults of one configuration may take on a slow and busy machine. */
+const patience = 20 * 60_000
+
+const errors: Fault[] = ['ENOSPC', 'EPERM', 'EBUSY', 'ENOBUFS']
+
+/** A call that the kernel has started anew, or a quicker thread of the runtime, lets strace meet another call. */
+const attempts = 10
+
+/** One configuration on one kind of host. */
+class Trial {
+  readonly #t: Test
+  readonly #configuration: Configuration
+  readonly #neighbour: boolean
+  /** What an undisturbed ADD and DEL leave. */
+  #allowed: string[] = []
+  /** Faults that met the call that was meant. */
+  faults = 0
+
+  constructor(t: Test, configuration: Configuration, neighbour: boolean) {
+    this.#t = t
+    this.#configuration = configuration
+    this.#neighbour = neighbour
+  }
+
+  /** ADD and DEL without a fault: the calls that they make, and that they leave only what containers share. */
+  learn(): Call[] {
+    using scene = new Scene(this.#configuration, this.#neighbour)
+    const reply = tracedAdd(scene.host, this.#configuration, scene.subject)
+    must(reply)
+    must(scene.call('DEL'))
+    this.#allowed = without(scene.host.facts(scene.subject.netns), scene.before)
+    const strange = this.#allowed.filter((fact) => !isShared(fact))
+    this.#t.same(strange, [], 'ADD and DEL without a fault leave only what containers share')
+    scene.subject.id = 'test-second'
+    must(scene.call('ADD'))
+    must(scene.call('DEL'))
+    this.#t.same(scene.difference(this.#allowed), [], 'a second ADD and DEL leave no more')
+    return reply.calls
+  }
+
+  /** Death before `call` is made; DEL, knowing nothing of the ADD, has to find all that is there. */
+  kill(call: Call, netnsGone: boolean): void {
+    const name = `killed before ${describeCall(call)}, then DEL${netnsGone ? ' without a namespace' : ''}`
+    this.#withFault(name, call, 'kill', (scene) => {
+      if (netnsGone) scene.deletePod()
+      this.#del(name, scene)
+    })
+  }
+
+  /** `call` fails: ADD says so and takes everything back, or it could do without, and CHECK agrees. */
+  fail(call: Call, error: Fault): void {
+    const name = `${error} from ${describeCall(call)}`
+    this.#withFault(name, call, error, (scene, reply) => {
+      if (reply.status === 0) this.#check(name, scene, reply)
+      else {
+        this.#t.match(parsed(reply), { code: Number, msg: String }, `${name}: one JSON error`)
+        this.#t.same(scene.difference(this.#allowed), [], `${name}: ADD leaves nothing`)
+      }
+      this.#del(name, scene)
+    })
+  }
+
+  #withFault(name: string, call: Call, fault: Fault, judge: (scene: Scene, reply: TracedReply) => void): void {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      using scene = new Scene(this.#configuration, this.#neighbour)
+      const reply = tracedAdd(scene.host, this.#configuration, scene.subject, { call, fault })
+      if (!metAsMeant(reply, { call, fault })) continue
+      judge(scene, reply)
+      this.faults += 1
+      return
+    }
+    this.#t.fail(`${name}: the fault met other calls in ${attempts} attempts`)
+  }
+
+  #check(name: string, scene: Scene, reply: Reply): void {
+    const { status, stdout } = scene.call('CHECK', { prevResult: parsed(reply) })
+    this.#t.equal(status, 0, `${name}: ADD succeeded, so CHECK does: ${stdout}`)
+  }
+
+  #del(name: string, scene: Scene): void {
+    const { status, stdout } = scene.call('DEL')
+    this.#t.equal(status, 0, `${name}: DEL succeeds: ${stdout}`)
+    this.#t.same(scene.difference(this.#allowed), [], `${name}: nothing stays`)
+  }
+}
+
+function parsed(reply: Reply): unknown {
+  try {
+    return JSON.parse(reply.stdout)
+  } catch {
+    return `not one JSON value: ${reply.signal ?? reply.status} ${reply.stdout} ${reply.stderr}`
+  }
+}
+
+/**
+ * Tests a configuration on an empty host and beside a neighbour of the same network. The calling process must be in
+ * private namespaces. The comment is how tap hears of another timeout from a process that it has no channel to.
+ *
+ * @throws Error when the plugin is not there
+ */
+export function injectFaults(configuration: Configuration): void {
+  const program = join(plugins, configuration.type)
+  if (!existsSync(program)) throw new Error(`FAIRLEAD_BIN: no ${program}: build it or name another directory`)
+  comment(`timeout=${patience}`)
+  for (const neighbour of [false, true]) {
+    test(neighbour ? 'beside a neighbour' : 'first of its network', { timeout: 0 }, async (t) => {
+      const trial = new Trial(t, configuration, neighbour)
+      const calls = trial.learn()
+      const changes = calls.filter(changesSomething)
+      for (const call of [...changes, ...calls.filter(isLast)]) {
+        trial.kill(call, false)
+        trial.kill(call, true)
+      }
+      for (const call of changes) for (const error of errors) trial.fail(call, error)
+      for (const call of calls.filter(isAnswer)) trial.fail(call, 'ENOBUFS')
+      t.comment(`${changes.length} calls that change something, ${trial.faults} faults`)
+    })
+  }
+}
