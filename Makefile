@@ -11,9 +11,9 @@ DESTDIR ?=
 DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containernetworking-plugins strace \
 	podman crun containerd busybox-static
 
-SOURCES := $(shell git ls-files -co --exclude-standard -- '*.ts' package.json 2>/dev/null)
+SOURCES := $(shell find bench cli cni net netlink plugins sys tools -name '*.ts') package.json
 
-.PHONY: help demo test build check unit conformance bench install clean
+.PHONY: help demo test build check unit conformance bench install keys clean
 .DEFAULT_GOAL := help
 
 help: ## print the targets
@@ -34,19 +34,24 @@ test: root packages check build ## everything: type check, build, tests, conform
 unit: check build .tap/stamp ## the tests beside the code, and the system tests
 	@node_modules/.bin/tap
 
-conformance: build ## judge a suite: make conformance BIN=/usr/lib/cni
-	@$(NODE) conformance/main.ts $(BIN) $(if $(filter $(PEER),$(BIN)),--known reference)
+conformance: root build ## judge a suite: make conformance BIN=/usr/lib/cni ARGS='--area A'
+	@$(NODE) conformance/main.ts $(BIN) $(if $(filter $(PEER),$(BIN)),--known reference) $(ARGS)
 
-bench: build ## compare with another suite (PEER=/usr/lib/cni), interleaved
-	@$(NODE) bench/main.ts --ours $(BIN) --peer $(PEER)
+bench: root build ## compare with another suite (PEER=/usr/lib/cni), interleaved
+	@tools/packages.sh iproute2 nftables iptables containernetworking-plugins gcc libc6-dev
+	@$(NODE) bench/main.ts --ours $(BIN) --peer $(PEER) $(ARGS)
 
-install: build ## install the executables: make install DESTDIR= BINDIR=/opt/cni/bin
-	@build/bin/fairlead install $(DESTDIR)$(BINDIR)
+install: build ## install the executables: make install DESTDIR= BINDIR=/opt/cni/bin REPLACE=1
+	@build/bin/fairlead install $(DESTDIR)$(BINDIR) $(if $(REPLACE),--replace)
+
+keys: check ## write the tables of keys in the plugins' READMEs
+	@$(NODE) tools/keys.ts
 
 clean: ## remove what was built
 	@rm -rf build .tap node_modules
 
 node_modules/.package-lock.json: package.json package-lock.json
+	@echo 'installing the packages of package-lock.json'
 	@npm ci --no-progress --loglevel=error
 	@touch $@
 
@@ -55,6 +60,7 @@ build/validators.stamp: node_modules/.package-lock.json tools/validators.ts $(fi
 	@touch $@
 
 build/bin/fairlead: build/validators.stamp $(SOURCES)
+	@echo 'building build/bin'
 	@$(NODE) tools/build.ts
 
 # tap builds its test class once; without it the first run fails beside TypeScript 7.

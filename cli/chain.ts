@@ -52,7 +52,7 @@ export class Chain {
       return result!
     } catch (error) {
       const { ifName, netns } = target
-      if (isNew) this.#takeBack(target)
+      if (isNew) this.#takeBack(target, error)
       else this.#around.warn(`DEL was not called: ${ifName} in ${netns}, or a record of it, was there before`)
       throw error
     }
@@ -130,12 +130,14 @@ export class Chain {
     return blaming(plugin.type, () => encodeResult(readResult(raw, String(version)), String(version)))
   }
 
-  #takeBack(target: Target): void {
+  /** @param cause what went wrong before: a plugin that says it again is not repeated */
+  #takeBack(target: Target, cause: unknown): void {
     for (const plugin of this.#list.plugins.toReversed()) {
       try {
         this.#run('DEL', plugin, attachmentKeys(plugin, target, undefined), target)
       } catch (error) {
-        this.#around.warn(`clean-up: ${plugin.type}: ${error instanceof Error ? error.message : String(error)}`)
+        const text = error instanceof Error ? error.message : String(error)
+        if (!(cause instanceof Error && cause.message === text)) this.#around.warn(`clean-up: ${plugin.type}: ${text}`)
       }
     }
   }

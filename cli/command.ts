@@ -28,10 +28,17 @@ interface Command {
 /** The command line itself makes no sense. */
 class Misuse extends Error {}
 
+/** Whether a file is a fairlead executable of any version: another one would end every container's network. */
+const saysFairlead = (file: string): boolean => {
+  const { stdout } = process.getBuiltinModule('node:child_process').spawnSync(file, ['version'], { argv0: 'fairlead', encoding: 'utf8', timeout: 10_000 })
+  return stdout?.startsWith('fairlead ') ?? false
+}
+
 const install = ([directory = '']: readonly string[], options: Options, { shell, plugins }: Context): void => {
   const { from, replace } = options
   const source = typeof from === 'string' ? resolve(shell.directory, from) : shell.executable
-  if (/\/(node|bun)$/.test(source)) throw new Misuse('this is not the fairlead executable: name it with --from FILE')
+  const isOurs = source === shell.executable ? !/\/(node|bun)$/.test(source) : saysFairlead(source)
+  if (!isOurs) throw new Misuse(`${source} is not the fairlead executable: name it with --from FILE`)
   const target = resolve(shell.directory, directory)
   new Installation(target).install(source, plugins, replace === true)
   shell.print(`installed fairlead and ${plugins.length} plugins in ${target}\n`)

@@ -37,5 +37,5 @@ test('a broken file on the way is an error that names it', async t => {
   place.configure('10.conflist', '{')
   place.configure('20.conflist', { name: 'n', plugins: [{ type: 'a' }] })
   t.throws(() => loadNetwork(place.configurations, 'n'), { message: /10\.conflist is no JSON/ })
-  t.throws(() => loadNetwork(`${place.configurations}/none`, 'n'), { message: /no network/, details: /NETCONFPATH/ })
+  t.throws(() => loadNetwork(`${place.configurations}/none`, 'n'), { message: /no network/, details: /does not exist/ })
 })

@@ -4,22 +4,32 @@ import { versions } from '#cni/spec.ts'
 
 export const release = `fairlead ${version}\nCNI ${versions.join(', ')}\n`
 
-export const usage = `fairlead ${version}: CNI plugins, and a command line to install and to try them
+export const usage = `fairlead ${version}: CNI plugins, and a command line for them
 
-  fairlead install DIR [--replace] [--from FILE]  put the plugins into DIR; --replace keeps files of others as NAME.orig
-  fairlead uninstall DIR                          take them out again, and put back what was kept
+  fairlead install DIR [--replace] [--from FILE]
+      put the plugins into DIR; --replace keeps files of others as NAME.orig
+  fairlead uninstall DIR
+      take them out again, and put back what was kept
 
-  fairlead add NETWORK NETNS [-i IFNAME]          attach a network namespace; if a plugin fails, DEL is called for all
-  fairlead check NETWORK NETNS [-i IFNAME]        is everything still as ADD has left it?
-  fairlead del NETWORK NETNS [-i IFNAME]          detach it
-  fairlead status NETWORK                         could the network take another attachment?
-  fairlead gc NETWORK [--all]                     detach all that is recorded, by cnitool or a runtime, too; --all also
-                                                  frees what no record knows
-  fairlead list [--json]                          what is attached on this host
+  fairlead add NETWORK NETNS [-i IFNAME]
+      attach a network namespace; if a plugin fails, DEL is called for all
+  fairlead check NETWORK NETNS [-i IFNAME]
+      is everything still as ADD has left it?
+  fairlead del NETWORK NETNS [-i IFNAME]
+      detach it
+  fairlead status NETWORK
+      could the network take another attachment?
+  fairlead gc NETWORK [--all]
+      detach all that is recorded, by cnitool or a runtime, too;
+      --all also frees what no record knows
+  fairlead list [--json]
+      what is attached on this host
 
   fairlead version
   fairlead help
 
-NETNS is a path, or a name below /run/netns. Environment, as for cnitool: NETCONFPATH (/etc/cni/net.d), CNI_PATH (the
-directory of this executable, then /opt/cni/bin), CNI_ARGS (KEY=VALUE;...), CAP_ARGS (a JSON object), CNI_IFNAME (eth0).
+NETNS is a path, or a name below /run/netns. Environment, as for cnitool:
+NETCONFPATH (/etc/cni/net.d), CNI_PATH (the directory of this executable,
+then /opt/cni/bin), CNI_ARGS (KEY=VALUE;...), CAP_ARGS (a JSON object),
+CNI_IFNAME (eth0).
 `

@@ -43,13 +43,23 @@ export const decodeConfig = (bytes: Uint8Array, verb: Verb, supported: readonly 
 const valueAt = (data: unknown, pointer: string): unknown =>
   pointer.split('/').slice(1).reduce((value, key) => isObject(value) || Array.isArray(value) ? (value as Json)[key] : undefined, data)
 
-const describe = ({ instancePath, message = 'is not valid', params }: Violation, data: unknown): CniError => {
-  const key = instancePath.slice(1).replaceAll('/', '.')
+/** The schema of what stands at a JSON pointer. */
+const schemaAt = (schema: Schema, pointer: string): Schema | undefined =>
+  pointer.split('/').slice(1).reduce<Schema | undefined>((part, key) => part?.items ?? part?.properties?.[key], schema)
+
+/** `/ranges/0/subnet` as people write it: `ranges[0].subnet`. */
+const keyAt = (pointer: string): string => pointer.slice(1).replace(/\/(\d+)(?=\/|$)/g, '[$1]').replaceAll('/', '.')
+
+const describe = (schema: Schema, { instancePath, message = 'is not valid', params }: Violation, data: unknown): CniError => {
+  const key = keyAt(instancePath)
   if (params?.missingProperty !== undefined) {
-    return invalidConfig(`${key === '' ? '' : `${key}.`}${params.missingProperty} is missing`)
+    const missing = `${key === '' ? '' : `${key}.`}${params.missingProperty}`
+    return invalidConfig(`${missing} is missing`, schemaAt(schema, `${instancePath}/${params.missingProperty}`)?.description)
   }
   const allowed = params?.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''
-  return invalidConfig(`${key} ${JSON.stringify(valueAt(data, instancePath))} ${message}${allowed}`, 'the key\'s type and range are in the plugin\'s README')
+  const problem = message.startsWith('must match pattern') ? 'has a form that is not allowed' : message
+  const meaning = schemaAt(schema, instancePath)?.description
+  return invalidConfig(`${key} ${JSON.stringify(valueAt(data, instancePath))} ${problem}${allowed}`, meaning && `${key}: ${meaning}`)
 }
 
 /**
@@ -58,7 +68,7 @@ const describe = ({ instancePath, message = 'is not valid', params }: Violation,
  */
 export const validated = (schema: Schema, validate: Validate, raw: Json): unknown => {
   const data = admit(schema, raw)
-  if (!validate(data)) throw describe(validate.errors![0]!, data)
+  if (!validate(data)) throw describe(schema, validate.errors![0]!, data)
   return data
 }
 
@@ -73,7 +83,7 @@ export const salvaged = (schema: Schema, validate: Validate, raw: Json, warn: (m
     const data = admit(schema, rest)
     if (validate(data)) return data
     const violation = validate.errors![0]!
-    warn(`ignored: ${describe(violation, data).message}`)
+    warn(`ignored: ${describe(schema, violation, data).message}`)
     const key = violation.instancePath.split('/')[1]?.toLowerCase()
     const found = Object.keys(rest).filter(name => name.toLowerCase() === key)
     if (found.length === 0) return data // a required key is missing: the driver has to live without it

@@ -171,7 +171,7 @@ class Invocation implements Disposable {
     const cleanup = new Cleanup()
     const attempt = cleanup.attempt.bind(cleanup)
     const config = this.#salvaged()
-    if (valid === undefined) this.#around.warn('GC without cni.dev/valid-attachments: nothing is removed')
+    if (valid === undefined) this.#around.warn('GC was not told which attachments live (cni.dev/valid-attachments): what is stale is kept')
     else attempt(() => this.#driver.gc(Object.assign(this.#call(config), { valid, attempt })))
     attempt(() => this.#ipam.gc())
     cleanup.finish()

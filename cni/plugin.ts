@@ -12,7 +12,12 @@ export const exit = (code: number): never => (process as unknown as { reallyExit
 
 const [STDIN, STDOUT, STDERR] = [0, 1, 2]
 
+const told = new Set<string>()
+
+/** Tells the operator something; what a delegate says again in the same process is not told twice. */
 const complain = (text: string): void => {
+  if (told.has(text)) return
+  told.add(text)
   try { writeAll(STDERR, `${text}\n`) } catch { /* nobody listens */ }
 }
 

@@ -1,6 +1,6 @@
 // Builds build/bin: one executable, and a relative symbolic link to it for each plugin.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { pluginNames } from '#plugins/table.ts'
 import { harden } from './harden.ts'
 import { recordOrder } from './order.ts'
@@ -24,12 +24,6 @@ const compile = (...more: string[]): void => {
   if (run.status !== 0) throw new Error(`bun build exited with ${run.status}: ${run.stderr}`)
 }
 
-const link = (from: string): void => {
-  for (const name of pluginNames) {
-    rmSync(`${from}/${name}`, { force: true })
-    symlinkSync(executable, `${from}/${name}`)
-  }
-}
 
 compile()
 const order = recordOrder(fresh, pluginNames)
@@ -38,4 +32,5 @@ harden(fresh)
 
 mkdirSync(directory, { recursive: true })
 renameSync(fresh, `${directory}/${executable}`)
-link(directory)
+for (const name of readdirSync(directory)) if (name !== executable) rmSync(`${directory}/${name}`)
+for (const name of pluginNames) symlinkSync(executable, `${directory}/${name}`)

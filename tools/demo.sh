@@ -30,8 +30,9 @@ cat >/run/demo/net.d/10-demo.conflist <<JSON
 JSON
 export CNI_PATH="$bin" NETCONFPATH=/run/demo/net.d
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-run() { printf '$ %s\n' "$*"; "$@"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+run() { printf '$ %s\n' "$*" | sed "s|$bin/||"; "$@"; }
 address() { ip -n "$1" -j address show dev eth0 | grep -o "\"local\":\"$2[^\"]*" | cut -d'"' -f4; }
 
 ip link set lo up
@@ -60,8 +61,10 @@ fetch() {
       .on("error", error => Date.now() < deadline ? setTimeout(get, 20) : (console.error(error.message), process.exit(1)))
     get()' "$1"
 }
-run fetch "http://$(address anna 10.)/"
-run fetch "http://[$(address anna fd00)]/"
+for url in "http://$(address anna 10.)/" "http://[$(address anna fd00)]/"; do
+  printf 'GET %s: ' "$url"
+  fetch "$url"
+done
 kill $server
 
 say 'CHECK: what was set up is still there'

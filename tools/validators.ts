@@ -1,7 +1,7 @@
 // Compiles every plugin's configuration schema to plain code, build/validators/FOLDER.js: compiling at run time would
 // cost five starts. The files are input of the type check, of the tests and of the executable. The schemas themselves go
 // to build/schemas/FOLDER.json, for editors.
-import { globSync, mkdirSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
@@ -24,6 +24,8 @@ const compile = (name: string, schema: Schema): string => {
   return code
 }
 
+rmSync(directory, { recursive: true, force: true })
+rmSync('build/schemas', { recursive: true, force: true })
 mkdirSync(directory, { recursive: true })
 mkdirSync('build/schemas', { recursive: true })
 for (const file of globSync('plugins/*/config.ts')) {

@@ -10,6 +10,7 @@ import { hostLinkName, networkLabel } from '#net/attachment.ts'
 import { containerPorts, ignoreLinkLocalSources, removeIfUnused } from '#net/bridge.ts'
 import * as internal from '#net/internal.ts'
 import * as masquerade from '#net/masquerade.ts'
+import { create } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { waitForAddresses, waitForCarrier } from '#net/ready.ts'
 import * as spoof from '#net/spoof.ts'
@@ -57,13 +58,12 @@ export const bridge = driver({
     const link = pod.link.get(ifName)
 
     if (config.macspoofchk) {
-      undo('source address check', () => spoof.remove(host, attachment))
       ignoreLinkLocalSources(host, master)
-      spoof.add(host, attachment, link.address!)
+      create(undo, 'source address check', () => spoof.remove(host, attachment), () => spoof.add(host, attachment, link.address!))
     }
     if (config.internal) {
-      undo('isolation', () => { if (!isShared()) internal.remove(host, config.bridge) })
-      internal.add(host, config.bridge)
+      // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
+      create(undo, 'isolation', () => { if (!isShared()) internal.remove(host, config.bridge) }, () => internal.add(host, config.bridge))
     }
 
     const leased = ipam.add()
@@ -72,6 +72,7 @@ export const bridge = driver({
     requireExpressible(cniVersion, leased ? result.ips : 'none')
     refuseSmallMtu(config, result)
     const interfaces = [describe(master), describe(port), describe(link, pod.path)]
+    const own = interfaces.length - 1
 
     if (leased) {
       const families = new Set(result.ips.map(({ address }) => familyOf(address)))
@@ -81,8 +82,9 @@ export const bridge = driver({
         addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, isShared, undo)
       }
       if (config.ipMasq) {
-        undo('masquerading', () => masquerade.remove(host, attachment, result.ips.map(({ address }) => address)))
-        masquerade.add(host, attachment, result.ips.map(({ address }) => address), config.ipMasqBackend)
+        const addresses = result.ips.map(({ address }) => address)
+        create(undo, 'masquerading', () => masquerade.remove(host, attachment, addresses), () =>
+          masquerade.add(host, attachment, addresses, config.ipMasqBackend))
       }
       const taken = families.has('ipv6') ? waitForAddresses(pod, link.index) : []
       if (taken.length > 0) throw new CniError('kernelRefused', `somebody else has ${taken.join(', ')}`, 'find the duplicate in the network, or switch enabledad off')
@@ -94,7 +96,7 @@ export const bridge = driver({
     }
     // Last, because it concerns the whole host: what fails before has not touched it.
     if (leased && isGateway(config)) enableForwarding(host, attachment, new Set(result.ips.map(({ address }) => familyOf(address))), undo)
-    return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: 2 })) })
+    return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: own })) })
   },
 
   check({ config, attachment, ifName, host, pod, ipam, previous }) {

@@ -6,7 +6,7 @@ const vid = { type: 'integer', minimum: 1, maximum: 4094 } as const satisfies Sc
 export const schema = {
   type: 'object',
   properties: {
-    bridge: { type: 'string', pattern: '^[^\\s/:%"*\\\\]{1,15}$', default: 'cni0', description: 'name of the bridge on the host; created when there is none' },
+    bridge: { type: 'string', pattern: '^[^\\s/:%"*\\\\]{1,15}$', default: 'cni0', description: 'name of the bridge on the host: 1 to 15 characters, no white space and none of / : % " * \\; created when there is none' },
     isGateway: { type: 'boolean', default: false, description: 'the bridge gets the gateway\'s address, and the host forwards' },
     isDefaultGateway: { type: 'boolean', default: false, description: 'the gateway is also the container\'s default route; implies `isGateway`' },
     forceAddress: { type: 'boolean', default: false, description: 'replace another IPv4 address (or overlapping IPv6 address) that the bridge has' },

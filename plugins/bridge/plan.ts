@@ -13,7 +13,8 @@ export const trunkVlans = (items: Config['vlanTrunk']): readonly number[] => {
   const vids = new Set<number>()
   for (const { id, minID, maxID } of items ?? []) {
     if ((minID === undefined) !== (maxID === undefined)) {
-      throw invalidConfig(`vlanTrunk has minID ${minID} with maxID ${maxID}`, 'minID and maxID go together')
+      const [given, missing] = minID === undefined ? ['maxID', 'minID'] : ['minID', 'maxID']
+      throw invalidConfig(`vlanTrunk has ${given} ${minID ?? maxID} without ${missing}`, 'minID and maxID go together')
     }
     if (id === undefined && minID === undefined) throw invalidConfig('vlanTrunk has an entry without id', 'give id, or minID and maxID')
     if (minID !== undefined && maxID !== undefined) {
@@ -31,6 +32,7 @@ export const wantsVlans = ({ vlan = 0, vlanTrunk = [] }: Partial<Config>): boole
 /** Whether the bridge carries the gateway's address. */
 export const isGateway = (config: Partial<Config>): boolean => config.isGateway === true || config.isDefaultGateway === true
 
+const LEAST_MTU = 68 // ETH_MIN_MTU of include/uapi/linux/if_ether.h
 const MAX_NAME_BYTES = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
 
 /** Refuses combinations of keys that cannot mean anything. @throws CniError 7 */
@@ -48,6 +50,8 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
   if (new TextEncoder().encode(config.bridge).length > MAX_NAME_BYTES) {
     throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is longer than ${MAX_NAME_BYTES} bytes`, 'shorten it')
   }
+  if (config.bridge === '.' || config.bridge === '..') throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is a directory's name`, 'choose another')
+  if (config.mtu > 0 && config.mtu < LEAST_MTU) throw invalidConfig(`mtu ${config.mtu} is below ${LEAST_MTU}`, 'give a larger one, or 0 for the kernel\'s default')
   trunkVlans(config.vlanTrunk)
 }
 

@@ -20,8 +20,9 @@ export interface Boot {
 
 const line = (path: string): string => (readText(path) ?? '').trim()
 
-/** The boot that this process lives in; read when asked for, because most calls need nothing but `id`. */
 let bootId: string | undefined
+
+/** The boot that this process lives in; read when asked for, because most calls need nothing but `id`. */
 export const thisBoot: Boot = {
   get id() { return bootId ??= line('/proc/sys/kernel/random/boot_id') },
   get machine() { return line('/etc/machine-id') },

@@ -6,7 +6,7 @@ import { CniError, invalidConfig } from '#cni/errors.ts'
 import { isObject, lookUp, type Json } from '#cni/json.ts'
 import { noResult, type IpConfig, type Route } from '#cni/result.ts'
 import type { Attachment } from '#net/attachment.ts'
-import { canonicalPrefix, parsePrefix } from '#net/prefix.ts'
+import { canonicalPrefix, parsePrefix, subnetOf } from '#net/prefix.ts'
 import { parseIp, textOf } from '#netlink/ip.ts'
 import { isWritable, status } from '#sys/file.ts'
 import { validate } from '#build/validators/host-local-ipam.js'
@@ -29,9 +29,17 @@ const dataDir = (raw: Json): string => {
 
 const directoryOf = ({ raw, network }: Pick<Call<Config>, 'raw' | 'network'>): string => `${dataDir(raw)}/${network}`
 
+/** A relative one would mean another store to a DEL that is called from elsewhere. */
+const requireAbsolute = (raw: Json): void => {
+  const directory = dataDir(raw)
+  if (!directory.startsWith('/')) throw invalidConfig(`ipam.dataDir ${JSON.stringify(directory)} is no absolute path`, 'begin it with /')
+}
+
 const readRoutes = ({ ipam }: Config): Route[] => (ipam?.routes ?? []).map((route, i) => {
   const { dst, gw } = route
-  if (!parsePrefix(dst)) throw invalidConfig(`ipam.routes[${i}].dst "${dst}" is no prefix`, 'write 10.2.0.0/16 or ::/0')
+  const prefix = parsePrefix(dst)
+  if (!prefix) throw invalidConfig(`ipam.routes[${i}].dst "${dst}" is no prefix`, 'write 10.2.0.0/16 or ::/0')
+  if (subnetOf(prefix) !== canonicalPrefix(dst)) throw invalidConfig(`ipam.routes[${i}].dst "${dst}" has host bits`, `is ${subnetOf(prefix)} meant?`)
   if (gw !== undefined && !parseIp(gw)) throw invalidConfig(`ipam.routes[${i}].gw "${gw}" is no IP address`)
   return { ...route, dst: canonicalPrefix(dst) }
 })
@@ -81,6 +89,7 @@ export const hostLocal = driver({
   args: ['IP'],
 
   add({ config, raw, cniVersion, network, attachment, args, undo }) {
+    requireAbsolute(raw)
     const sets = readRangeSets(config, cniVersion)
     const requested = assignRequests(config, args, sets)
     const routes = readRoutes(config)
@@ -116,6 +125,7 @@ export const hostLocal = driver({
   },
 
   status({ config, raw, cniVersion, network }) {
+    requireAbsolute(raw)
     const directory = directoryOf({ raw, network })
     const place = existing(directory)
     if (!isWritable(place)) {
