@@ -11,4 +11,8 @@ export const parseMac = (text: string): Uint8Array | undefined => {
 }
 
 /** Lower-case, colon-separated text of a hardware address. */
-export const formatMac = (bytes: Uint8Array): string => Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join(':')
+export const formatMac = (bytes: Uint8Array): string => {
+  let text = ''
+  for (const byte of bytes) text += `${text && ':'}${byte < 16 ? '0' : ''}${byte.toString(16)}`
+  return text
+}

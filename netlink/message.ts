@@ -37,11 +37,13 @@ export const frame = (out: ByteBuffer, request: Request, sequence: number, extra
 }
 
 /** Splits one datagram into its messages. */
-export function* messages(datagram: Uint8Array): Generator<Message> {
+export const messages = (datagram: Uint8Array): readonly Message[] => {
+  const found: Message[] = []
   for (let at = 0; at + header.size <= datagram.length;) {
     const { length, type, flags: set, sequence } = header.decode(datagram.subarray(at))
     if (length < header.size || at + length > datagram.length) throw new RangeError(`netlink message of ${length} bytes in a rest of ${datagram.length - at}`)
-    yield { type, flags: set, sequence, body: datagram.slice(at + header.size, at + length) }
+    found.push({ type, flags: set, sequence, body: datagram.slice(at + header.size, at + length) })
     at += (length + 3) & ~3
   }
+  return found
 }

@@ -34,10 +34,12 @@ const refusal = (operation: string, { type, flags: set, body }: Message): Netlin
 
 const DUMP_ATTEMPTS = 5
 
+// One for all sockets: a message is copied out before the next one is read. A dump fills at most 32 KiB of it at a time.
+const datagram = new Uint8Array(1 << 16)
+
 /** A netlink socket in the network namespace that the thread is in when it is made; it stays there for good. */
 export class Socket implements Disposable {
   readonly #fd: number
-  readonly #datagram = new Uint8Array(1 << 16) // the kernel fills at most 32 KiB at a time
   #sequence = 0
 
   /** @param family one of `protocol` @throws SyscallError */
@@ -126,7 +128,7 @@ export class Socket implements Disposable {
 
   [Symbol.dispose](): void { close(this.#fd) }
 
-  #receive(): Generator<Message> { return messages(this.#datagram.subarray(0, readInto(this.#fd, this.#datagram))) }
+  #receive(): readonly Message[] { return messages(datagram.subarray(0, readInto(this.#fd, datagram))) }
 
   #send(request: Request, extraFlags: number): number {
     const out = new ByteBuffer()
