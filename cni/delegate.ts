@@ -54,6 +54,7 @@ export const execute = (type: string, path: string, verb: Verb, variables: Varia
         sleep(BUSY_PAUSE_MS)
         continue
       }
+      if (errnoOf(run.error) === 'ENOBUFS') throw new CniError('delegateFailed', `plugin ${type} printed more than ${MAX_OUTPUT_BYTES} bytes`, 'that is no result')
       throw new CniError('delegateFailed', `plugin ${path} does not start: ${errnoOf(run.error) ?? run.error.message}`, 'it has to be executable')
     }
     const stderr = run.stderr.toString()

@@ -1,11 +1,30 @@
 // The IPAM plugin that a configuration delegates to.
-import { CniError, invalidConfig } from './errors.ts'
+import { parsePrefix } from '#net/prefix.ts'
+import { parseIp } from '#netlink/ip.ts'
+import { CniError, codes, invalidConfig } from './errors.ts'
 import { isObject, lookUp, type Json } from './json.ts'
 import { readResult, type Result } from './result.ts'
 import type { Verb } from './spec.ts'
 
 /** How the IPAM plugin is called: as a process, or in this one when it is the very same executable. */
 export type RunDelegate = (type: string, verb: Verb) => Json | undefined
+
+/** Refuses what no link could be given. @throws CniError 105 that names the value */
+const sound = (type: string, result: Result): Result => {
+  const wrong = (what: string, value: unknown): CniError =>
+    new CniError('delegateFailed', `IPAM plugin ${type} returned ${what} ${JSON.stringify(value)}`, 'that is a fault of the plugin or of its configuration')
+  const isIp = (value: unknown): boolean => typeof value === 'string' && parseIp(value) !== undefined
+  if (result.ips.length === 0) throw wrong('no address:', result.ips)
+  for (const { address, gateway } of result.ips) {
+    if (parsePrefix(address) === undefined) throw wrong('address', address)
+    if (gateway !== undefined && !isIp(gateway)) throw wrong('gateway', gateway)
+  }
+  for (const { dst, gw } of result.routes) {
+    if (parsePrefix(dst) === undefined) throw wrong('route dst', dst)
+    if (gw !== undefined && !isIp(gw)) throw wrong('route gw', gw)
+  }
+  return result
+}
 
 /** ipam.type of a configuration, undefined when it names none. @throws CniError 7 */
 export const ipamType = (raw: Json): string | undefined => {
@@ -40,10 +59,10 @@ export class Ipam {
     const type = this.#type
     if (type === undefined) return undefined
     try {
-      const result = readResult(this.#run(type, 'ADD') ?? {}, this.#version)
-      if (result.ips.length === 0) throw new CniError('delegateFailed', `IPAM plugin ${type} returned no address`, 'an attachment with ipam needs one')
-      return result
+      return sound(type, readResult(this.#run(type, 'ADD') ?? {}, this.#version))
     } catch (error) {
+      // What the attachment has already is a living container's.
+      if (error instanceof CniError && error.code === codes.alreadyAttached) throw error
       try { this.del() } catch { /* the first failure is the one to tell */ }
       throw error
     }

@@ -20,12 +20,15 @@ const chainOf = (bridge: string): string =>
 const isListed = (host: Namespace, bridge: string): boolean =>
   findElement(host.netfilter, fairlead, MAP.name, MAP.type, bridge) !== undefined
 
+const hasBaseRules = (host: Namespace): boolean =>
+  rules(host.netfilter, fairlead, bases.internal).filter(({ expressions }) => looksUp(expressions, MAP.name)).length >= BASE_RULES
+
 const hasRules = (host: Namespace, bridge: string): boolean =>
   (findChain(host.netfilter, fairlead, chainOf(bridge))?.use ?? 0) > BRIDGE_RULES
 
 /** Isolates a bridge; fine when it is. Before its first address, so that no packet slips through. */
 export const add = (host: Namespace, bridge: string): void => {
-  if (isListed(host, bridge) && hasRules(host, bridge)) return
+  if (isListed(host, bridge) && hasRules(host, bridge) && hasBaseRules(host)) return
   const chain = chainOf(bridge)
   const remark = { comment: `fairlead:bridge ${bridge.replaceAll('"', '')}` }
   commit(host.netfilter, tx => {
@@ -61,7 +64,5 @@ export const check = (host: Namespace, bridge: string): void => {
     new Error(`internal: ${what} is missing in nftables table inet fairlead; add a container again`)
   if (!isListed(host, bridge)) throw missing(`${bridge} in map ${MAP.name}`)
   if (!hasRules(host, bridge)) throw missing(`a rule of chain ${chainOf(bridge)}`)
-  const present = rules(host.netfilter, fairlead, bases.internal)
-    .filter(({ expressions }) => looksUp(expressions, MAP.name))
-  if (present.length < BASE_RULES) throw missing(`a rule of chain ${bases.internal}`)
+  if (!hasBaseRules(host)) throw missing(`a rule of chain ${bases.internal}`)
 }

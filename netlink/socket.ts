@@ -1,5 +1,6 @@
 // A netlink socket. Blocking: the kernel works a request off while it is written, the answer is there to be read.
 import { close, readInto, writeAll } from '#sys/file.ts'
+import { tolerate } from '#sys/errno.ts'
 import { setsockopt, socket } from '#sys/libc.ts'
 import { attrs } from './attrs.ts'
 import { ByteBuffer, readNumber } from './buffer.ts'
@@ -15,6 +16,7 @@ const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 // include/uapi/asm-generic/socket.h
 const SOL_SOCKET = 1
+const SO_SNDBUF = 7
 const SO_SNDBUFFORCE = 32
 /** What a message may measure without asking: less than net.core.wmem_default of every kernel. */
 const DEFAULT_SEND_BUFFER = 1 << 16
@@ -110,7 +112,7 @@ export class Socket implements Disposable {
     const last = this.#sequence
     frame(out, end, ++this.#sequence, 0)
     // A transaction is one message, however long.
-    if (out.length > DEFAULT_SEND_BUFFER) setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * out.length)
+    if (out.length > DEFAULT_SEND_BUFFER) this.#widen(2 * out.length)
     writeAll(this.#fd, out.bytes)
 
     let first: NetlinkError | undefined
@@ -127,6 +129,12 @@ export class Socket implements Disposable {
   }
 
   [Symbol.dispose](): void { close(this.#fd) }
+
+  /** Makes room for a long message; in a user namespace only as far as net.core.wmem_max goes. */
+  #widen(bytes: number): void {
+    const forced = tolerate(['EPERM'], () => { setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes); return true })
+    if (!forced) setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUF, bytes)
+  }
 
   #receive(): readonly Message[] { return messages(datagram.subarray(0, readInto(this.#fd, datagram))) }
 

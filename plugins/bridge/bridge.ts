@@ -16,13 +16,13 @@ import { waitForAddresses, waitForCarrier } from '#net/ready.ts'
 import * as spoof from '#net/spoof.ts'
 import { collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts'
 import { familyOf } from '#netlink/ip.ts'
+import { parseMac } from '#netlink/mac.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { validate } from '#build/validators/bridge.js'
 import { schema } from './config.ts'
 import { addGatewayAddresses, defaultRoutes, enableForwarding, gatewayAddresses, withGateways } from './gateway.ts'
-import { isGateway, refuseContradictions, refuseSmallMtu, refuseUnsupported, type Config } from './plan.ts'
+import { isGateway, refuseContradictions, refuseSmallMtu, refuseUnsupported, routedLink, type Config } from './plan.ts'
 import { checkPort, join, MAX_PORTS, noFreePort } from './port.ts'
-import { vlanGatewayName } from './vlan.ts'
 
 const describe = ({ name, address: mac, mtu }: Link, sandbox?: string): Interface => ({ name, mac, mtu, sandbox })
 
@@ -63,7 +63,8 @@ export const bridge = driver({
     }
     if (config.internal) {
       // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
-      create(undo, 'isolation', () => { if (!isShared()) internal.remove(host, config.bridge) }, () => internal.add(host, config.bridge))
+      create(undo, 'isolation', () => { if (!isShared()) internal.remove(host, routedLink(config)) }, () =>
+        internal.add(host, routedLink(config)))
     }
 
     const leased = ipam.add()
@@ -114,15 +115,16 @@ export const bridge = driver({
 
     const own = result.ips.filter(ip => ip.interface === undefined || result.interfaces[ip.interface]?.name === ifName)
     const addresses = own.map(({ address }) => address)
-    if (isGateway(config)) checkGateway(host, config.vlan ? vlanGatewayName(config.bridge, config.vlan) : config.bridge, gatewayAddresses(own))
+    if (isGateway(config)) checkGateway(host, routedLink(config), gatewayAddresses(own))
     if (config.ipMasq) masquerade.check(host, attachment, addresses, config.ipMasqBackend)
     if (config.macspoofchk && port.name === hostLinkName(attachment)) spoof.check(host, attachment, link.address!)
-    if (config.internal) internal.check(host, config.bridge)
+    if (config.internal) internal.check(host, routedLink(config))
   },
 
   del({ config, attachment, ifName, host, pod, previous, attempt }) {
     const addresses = previous?.ips.map(({ address }) => address)
-    const mac = previous?.interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
+    const stated = previous?.interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
+    const mac = stated && parseMac(stated) ? stated : undefined
     attempt(() => {
       // A pair that the Go suite made has a name that cannot be derived; it is found by its end in the container.
       if (!removeVeth(host, attachment) && pod && isUnclaimedPair(host, pod, attachment)) pod.link.remove(ifName)
@@ -149,7 +151,10 @@ export const bridge = driver({
     const name = config.bridge
     if (valid.length > 0 || name === undefined || host.link.find(name)?.alias !== prefix) return
     // Nothing of the network lives, and the bridge is one that we made for it.
-    attempt(() => { if (removeIfUnused(host, name)) internal.remove(host, name) })
+    attempt(() => {
+      if (!removeIfUnused(host, name)) return
+      for (const link of new Set([name, routedLink({ bridge: name, vlan: config.vlan ?? 0 })])) internal.remove(host, link)
+    })
   },
 })
 

@@ -23,7 +23,7 @@ export const schema = {
     },
     preserveDefaultVlan: { type: 'boolean', default: false, description: 'the port stays in the bridge\'s default VLAN too' },
     macspoofchk: { type: 'boolean', default: false, description: 'frames from the container need its hardware address as their source' },
-    portIsolation: { type: 'boolean', default: false, description: 'containers of this network cannot reach each other, only the gateway' },
+    portIsolation: { type: 'boolean', default: false, description: 'on layer 2 containers of this network reach the gateway only, not each other; what the host routes is the firewall\'s business' },
     enabledad: { type: 'boolean', default: false, description: 'wait for IPv6 duplicate address detection' },
     disableContainerInterface: { type: 'boolean', default: false, description: 'leave the container\'s interface down; only without `ipam`' },
     ipam: { type: 'object', properties: { type: { type: 'string', description: 'IPAM plugin; without it the attachment is layer 2 only' } } },

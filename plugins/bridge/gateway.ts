@@ -58,7 +58,9 @@ export const addGatewayAddresses = (
       throw invalidConfig(`bridge ${bridge.name} has ${old.address}, but the gateway is ${wanted.join(', ')}`, 'use another bridge or subnet, or set forceAddress')
     }
     const { address } = old
-    create(undo, `address ${address} of ${bridge.name}`, () => host.addr.ensure({ index, address }), () => host.addr.del({ index, address }))
+    create(undo, `address ${address} of ${bridge.name}`, () => host.addr.ensure({ index, address }), () =>
+      // The kernel takes secondary addresses away with their first.
+      tolerate(['EADDRNOTAVAIL'], () => host.addr.del({ index, address })))
   }
   for (const address of wanted.filter(wish => !present.some(addr => addr.address === wish))) {
     // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's business.

@@ -29,6 +29,9 @@ export const trunkVlans = (items: Config['vlanTrunk']): readonly number[] => {
 /** Whether the network needs a bridge that filters VLANs. */
 export const wantsVlans = ({ vlan = 0, vlanTrunk = [] }: Partial<Config>): boolean => vlan > 0 || vlanTrunk.length > 0
 
+/** The link by which packets of the network would reach the host's routing: the bridge, or the gateway's link into a VLAN. */
+export const routedLink = ({ bridge, vlan }: Pick<Config, 'bridge' | 'vlan'>): string => vlan > 0 ? `${bridge}.${vlan}` : bridge
+
 /** Whether the bridge carries the gateway's address. */
 export const isGateway = (config: Partial<Config>): boolean => config.isGateway === true || config.isDefaultGateway === true
 
@@ -49,6 +52,9 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
   }
   if (new TextEncoder().encode(config.bridge).length > MAX_NAME_BYTES) {
     throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is longer than ${MAX_NAME_BYTES} bytes`, 'shorten it')
+  }
+  if (routedLink(config).length > MAX_NAME_BYTES) {
+    throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} with vlan ${config.vlan} needs a link ${routedLink(config)}, which is longer than ${MAX_NAME_BYTES}`, 'shorten the bridge\'s name')
   }
   if (config.bridge === '.' || config.bridge === '..') throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is a directory's name`, 'choose another')
   if (config.mtu > 0 && config.mtu < LEAST_MTU) throw invalidConfig(`mtu ${config.mtu} is below ${LEAST_MTU}`, 'give a larger one, or 0 for the kernel\'s default')

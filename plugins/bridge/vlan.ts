@@ -3,11 +3,10 @@ import type { Namespace } from '#net/namespace.ts'
 import { sha256 } from '#sys/digest.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { broken } from '#cni/check.ts'
-import { invalidConfig } from '#cni/errors.ts'
 import { containerPorts } from '#net/bridge.ts'
 import { create, type Undo } from '#net/creation.ts'
 import { trySysctl } from '#net/sysctl.ts'
-import { trunkVlans, wantsVlans, type Config } from './plan.ts'
+import { routedLink, trunkVlans, wantsVlans, type Config } from './plan.ts'
 
 /** The VLANs that a port is to have beside, or instead of, the bridge's default. */
 const wantedVlans = ({ vlan, vlanTrunk }: Config): readonly { vid: number; pvid: boolean; untagged: boolean }[] => {
@@ -33,26 +32,18 @@ export const checkVlans = (host: Namespace, port: Link, config: Config): void =>
   }
 }
 
-const MAX_NAME = 15
-
-/** The link that carries the gateway's address of a VLAN, `cni0.100`. @throws CniError 7 when the name is too long */
-export const vlanGatewayName = (bridge: string, vlan: number): string => {
-  const name = `${bridge}.${vlan}`
-  if (name.length > MAX_NAME) throw invalidConfig(`bridge ${JSON.stringify(bridge)} with vlan ${vlan} needs a link named ${name}, which is longer than ${MAX_NAME}`, 'shorten the bridge\'s name')
-  return name
-}
-
 /**
  * The gateway's link into a VLAN: one end carries the addresses, the other is a port of the bridge in that VLAN. All
  * containers of the VLAN share it, so it stays when they go, as the bridge does.
  * @param alias labels it for the network
  */
 export const ensureVlanGateway = (host: Namespace, bridge: Link, vlan: number, alias: string, undo: Undo): Link => {
-  const name = vlanGatewayName(bridge.name, vlan)
+  const name = routedLink({ bridge: bridge.name, vlan })
   const found = host.link.find(name)
   if (found) return found
   const peer = `veth${sha256(`${bridge.name}/${vlan}`).slice(0, 11)}`
-  const takeBack = (): void => { if (containerPorts(host, bridge.index).length === 0) host.link.remove(name) }
+  const isUsed = (): boolean => containerPorts(host, bridge.index).some(({ index }) => host.vlan.list(index).some(({ vid }) => vid === vlan))
+  const takeBack = (): void => { if (!isUsed()) host.link.remove(name) }
   create(undo, `link ${name}`, takeBack, () =>
     host.link.add({ name, mtu: bridge.mtu, info: { kind: 'veth', peer: { name: peer, mtu: bridge.mtu } } }))
   for (const end of [name, peer]) trySysctl(`ipv6/conf/${end}/accept_ra`, '0')
