@@ -10,7 +10,7 @@ import { gatewayFor, type Result } from './result.ts'
  * Settings of the interface before it comes up. Without an IPv6 address IPv6 is off: a network that has none must not
  * be offered one by a neighbour's router advertisements.
  */
-const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean): void => {
+const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean, routed: boolean): void => {
   trySysctl(`ipv4/conf/${name}/arp_notify`, '1') // the kernel announces the address when the link comes up
   if (!ipv6) return trySysctl(`ipv6/conf/${name}/disable_ipv6`, '1')
   if (!hasIpv6()) throw new CniError('unsupportedByKernel', 'an IPv6 address is given, but this kernel has IPv6 switched off', 'remove the IPv6 range or boot without ipv6.disable=1')
@@ -18,6 +18,8 @@ const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean): void =
   writeSysctl(`ipv6/conf/${name}/disable_ipv6`, '0')
   writeSysctl(`ipv6/conf/${name}/keep_addr_on_down`, '1')
   trySysctl(`ipv6/conf/${name}/ndisc_notify`, '1')
+  // Who is told its default route takes none from a neighbour that pretends to be a router.
+  if (routed) trySysctl(`ipv6/conf/${name}/accept_ra`, '0')
   trySysctl(`ipv6/conf/${name}/accept_dad`, detectDuplicates ? '1' : '0')
   if (detectDuplicates) trySysctl(`ipv6/conf/${name}/enhanced_dad`, '1')
 }
@@ -29,7 +31,8 @@ const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean): void =
  */
 export const configure = (pod: Namespace, link: Link, result: Result, detectDuplicates: boolean): void => {
   const ipv6 = result.ips.some(ip => familyOf(ip.address) === 'ipv6')
-  pod.run(() => prepare(link.name, ipv6, detectDuplicates))
+  const routed = result.routes.some(({ dst }) => familyOf(dst) === 'ipv6' && dst.endsWith('/0'))
+  pod.run(() => prepare(link.name, ipv6, detectDuplicates, routed))
   const { index } = link
   pod.requestAll([
     ...result.ips.map(({ address }) => pod.addr.adding({ index, address })),

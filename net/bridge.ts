@@ -1,6 +1,7 @@
 // The bridge of a network on the host.
-import { readRandom } from '#sys/file.ts'
-import { errnoOf } from '#sys/errno.ts'
+import { errnoOf, tolerate } from '#sys/errno.ts'
+import { makeDirectory, readRandom } from '#sys/file.ts'
+import { Lock } from '#sys/lock.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { formatMac } from '#netlink/mac.ts'
 import { isNetworkLabel } from './attachment.ts'
@@ -64,17 +65,32 @@ export const ignoreLinkLocalSources = (host: Namespace, bridge: Link): void =>
 export const containerPorts = (host: Namespace, bridge: number): readonly Link[] =>
   host.link.list({ master: bridge }).filter(({ alias }) => !isNetworkLabel(alias))
 
+const DIRECTORY = '/run/fairlead'
+
+/** The lock's file is root's alone: who could open it could keep every container from its network. */
+const takeLock = (kind: 'shared' | 'exclusive'): Lock | undefined => {
+  const take = (): Lock => new Lock(`${DIRECTORY}/lock`, 0o600, kind)
+  // Where /run cannot be written one has to live with the race.
+  return tolerate(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'], () => tolerate(['ENOENT'], take) ?? (makeDirectory(DIRECTORY, 0o700), take()))
+}
+
+/** Runs `step` while nobody on this host runs an `exclusive` one or, being exclusive, any at all. */
+export const whileBridgesAreLocked = <T>(kind: 'shared' | 'exclusive', step: () => T): T => {
+  using lock = takeLock(kind)
+  void lock
+  return step()
+}
+
 /**
  * Removes a bridge, with the links that it shares out to its containers, unless it has any. Who joins a container to a
- * bridge holds the namespace's shared lock from looking for the bridge until the port is there.
- * @returns whether it is gone
+ * bridge holds the shared lock from looking for the bridge until the port is there.
+ * @param also done with the lock still held, when the bridge is gone
  */
-export const removeIfUnused = (host: Namespace, name: string): boolean => host.locked('exclusive', () => {
+export const removeIfUnused = (host: Namespace, name: string, also = (): void => {}): void => whileBridgesAreLocked('exclusive', () => {
   const bridge = host.link.find(name)
-  if (bridge === undefined) return true
-  const ports = host.link.list({ master: bridge.index })
-  if (!ports.every(({ alias }) => isNetworkLabel(alias))) return false
+  const ports = bridge ? host.link.list({ master: bridge.index }) : []
+  if (!ports.every(({ alias }) => isNetworkLabel(alias))) return
   for (const shared of ports) host.link.remove(shared.name)
   host.link.remove(name)
-  return true
+  also()
 })

@@ -21,6 +21,8 @@ const maps = {
 const SUBNET_CHAIN = 'from_'
 /** The rules of a subnet's chain: to the subnet, to multicast groups, to everywhere else. */
 const SUBNET_RULES = 3
+/** One for each map. */
+const BASE_RULES = 2
 
 /** An address to masquerade and the chain that does it. nft takes no colons in names. */
 interface Member { readonly family: Family; readonly key: string; readonly subnet: string; readonly chain: string }
@@ -57,7 +59,8 @@ const mapOf = (tx: Transaction, { family }: Member): ElementSet =>
  * The usual case, which is as small as can be: the subnet has been in use before, and nothing stale holds the address.
  */
 const addToSubnet = (host: Namespace, comment: string, members: readonly Member[]): boolean => {
-  const ready = members.every(({ chain }) => (findChain(host.netfilter, fairlead, chain)?.use ?? 0) >= SUBNET_RULES)
+  const uses = (chain: string): number => findChain(host.netfilter, fairlead, chain)?.use ?? 0
+  const ready = members.every(({ chain }) => uses(chain) >= SUBNET_RULES) && uses(bases.masquerade) >= BASE_RULES
   return ready && tolerate(['EEXIST', 'ENOENT'], () => {
     commit(host.netfilter, tx => {
       for (const member of members)

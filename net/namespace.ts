@@ -1,7 +1,7 @@
 // A network namespace as operators think of it: `ip -n NAME link`, `ip -n NAME addr`, ...
 import { tolerate } from '#sys/errno.ts'
 import { close, open, status, statusOf } from '#sys/file.ts'
-import { enterNetns, lock } from '#sys/libc.ts'
+import { enterNetns } from '#sys/libc.ts'
 import type { Request } from '#netlink/message.ts'
 import { Addrs } from '#netlink/route/addr.ts'
 import { Links } from '#netlink/route/link.ts'
@@ -66,19 +66,6 @@ export class Namespace implements Disposable {
 
   /** Runs `step` inside the namespace, for /proc/sys/net and sockets. It must not wait for anything asynchronous. */
   run<T>(step: () => T): T { return this.#own ? step() : within(this.fd, step) }
-
-  /**
-   * Runs `step` while nobody else runs an `exclusive` one in this namespace, or, being exclusive, any at all. The lock is on
-   * the namespace itself, so it needs no file and ends with its holder.
-   */
-  locked<T>(kind: 'shared' | 'exclusive', step: () => T): T {
-    lock(this.fd, kind)
-    try {
-      return step()
-    } finally {
-      lock(this.fd, 'none')
-    }
-  }
 
   /** Sends several route, address and link requests with one system call. */
   requestAll(requests: readonly Request[]): void { this.#rtnetlink.requestAll(requests) }

@@ -16,17 +16,14 @@ export interface VethSpec { readonly mtu?: number | undefined; readonly mac?: st
  */
 export const addVeth = (host: Namespace, pod: Namespace, attachment: Attachment, { mtu, mac, master }: VethSpec, undo: Undo): void => {
   const name = hostLinkName(attachment)
-  create(undo, `link ${name}`, () => removeVeth(host, attachment), () => host.link.add({
-    name, mtu, master, up: true,
-    info: { kind: 'veth', peer: { name: attachment.ifName, mtu, address: mac, netnsFd: pod.fd } },
-  }))
+  const info = { kind: 'veth', peer: { name: attachment.ifName, mtu, address: mac, netnsFd: pod.fd } } as const
+  // Named and labelled in one write: an unlabelled link of a call that was killed would be nobody's to GC.
+  create(undo, `link ${name}`, () => removeVeth(host, attachment), () => host.requestAll([
+    host.link.adding({ name, mtu, master, up: true, info }), host.link.setting(0, { name, alias: label(attachment) }),
+  ]))
   // A container must not configure its host by router advertisements: CVE-2020-10749.
   trySysctl(`ipv6/conf/${name}/accept_ra`, '0')
 }
-
-/** Labels the host's end, for GC and for people. */
-export const labelVeth = (host: Namespace, attachment: Attachment, index: number): void =>
-  host.link.set(index, { alias: label(attachment) })
 
 /** Removes an attachment's pair by its derived name; both ends go. @returns whether there was one */
 export const removeVeth = (host: Namespace, attachment: Attachment): boolean => host.link.remove(hostLinkName(attachment))

@@ -102,8 +102,11 @@ export class Links {
   constructor(socket: Socket) { this.#socket = socket }
 
   /** ip link add. @throws NetlinkError EEXIST when the name is taken, EOPNOTSUPP when the kernel lacks the kind */
-  add(spec: LinkSpec): void {
-    this.#socket.request(request(`link add ${spec.name ?? ''} type ${spec.info?.kind ?? ''}`, RTM_NEWLINK, flags.create | flags.excl, 0, spec))
+  add(spec: LinkSpec): void { this.#socket.request(this.adding(spec)) }
+
+  /** The request behind `add`, for sending several at once. */
+  adding(spec: LinkSpec): Request {
+    return request(`link add ${spec.name ?? ''} type ${spec.info?.kind ?? ''}`, RTM_NEWLINK, flags.create | flags.excl, 0, spec)
   }
 
   /** ip link set. */
@@ -114,7 +117,7 @@ export class Links {
     this.#socket.request(request(`link change ${index} type ${info.kind}`, RTM_NEWLINK, 0, index, { info }))
   }
 
-  /** The request behind `set`, for sending several at once. */
+  /** The request behind `set`, for sending several at once. With index 0 the name in `spec` tells which link. */
   setting(index: number, spec: LinkSpec): Request { return request(`link set ${index}`, RTM_SETLINK, 0, index, spec) }
 
   /** bridge link set: hairpin and isolated of a bridge port. */

@@ -7,7 +7,7 @@ import { CniError } from '#cni/errors.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append, noResult, type Interface, type Result } from '#cni/result.ts'
 import { hostLinkName, networkLabel } from '#net/attachment.ts'
-import { containerPorts, ignoreLinkLocalSources, removeIfUnused } from '#net/bridge.ts'
+import { ignoreLinkLocalSources, removeIfUnused, whileBridgesAreLocked } from '#net/bridge.ts'
 import * as internal from '#net/internal.ts'
 import * as masquerade from '#net/masquerade.ts'
 import { create } from '#net/creation.ts'
@@ -52,19 +52,13 @@ export const bridge = driver({
     const mac = wantedMac(config, args)
     if (pod.link.find(ifName)) throw new CniError('alreadyAttached', `${ifName} exists already in ${pod.path}`, 'delete that attachment first, or choose another CNI_IFNAME')
 
-    const { master, gateway, port } = host.locked('shared', () => join({ ...config, mac }, host, pod, attachment, ipam.configured, undo))
-    // One port is this container's own, which is taken back last.
-    const isShared = (): boolean => containerPorts(host, master.index).length > 1
+    const { master, gateway, port, isShared } = whileBridgesAreLocked('shared', () =>
+      join({ ...config, mac }, host, pod, attachment, ipam.configured, undo))
     const link = pod.link.get(ifName)
 
     if (config.macspoofchk) {
       ignoreLinkLocalSources(host, master)
       create(undo, 'source address check', () => spoof.remove(host, attachment), () => spoof.add(host, attachment, link.address!))
-    }
-    if (config.internal) {
-      // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
-      create(undo, 'isolation', () => { if (!isShared()) internal.remove(host, routedLink(config)) }, () =>
-        internal.add(host, routedLink(config)))
     }
 
     const leased = ipam.add()
@@ -96,7 +90,7 @@ export const bridge = driver({
       throw new CniError('kernelRefused', `port ${port.name} of ${config.bridge} does not come up`, 'see `bridge link` and the kernel\'s log')
     }
     // Last, because it concerns the whole host: what fails before has not touched it.
-    if (leased && isGateway(config)) enableForwarding(host, attachment, new Set(result.ips.map(({ address }) => familyOf(address))), undo)
+    if (leased && isGateway(config) && !config.internal) enableForwarding(host, attachment, new Set(result.ips.map(({ address }) => familyOf(address))), undo)
     return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: own })) })
   },
 
@@ -151,10 +145,8 @@ export const bridge = driver({
     const name = config.bridge
     if (valid.length > 0 || name === undefined || host.link.find(name)?.alias !== prefix) return
     // Nothing of the network lives, and the bridge is one that we made for it.
-    attempt(() => {
-      if (!removeIfUnused(host, name)) return
-      for (const link of new Set([name, routedLink({ bridge: name, vlan: config.vlan ?? 0 })])) internal.remove(host, link)
-    })
+    const isolated = new Set([name, routedLink({ bridge: name, vlan: config.vlan ?? 0 })])
+    attempt(() => removeIfUnused(host, name, () => { for (const link of isolated) internal.remove(host, link) }))
   },
 })
 

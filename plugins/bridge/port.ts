@@ -2,13 +2,14 @@
 import { broken, expect } from '#cni/check.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import { hostLinkName, networkLabel, type Attachment } from '#net/attachment.ts'
-import { ensureBridge, raiseBridge } from '#net/bridge.ts'
-import type { Undo } from '#net/creation.ts'
+import { containerPorts, ensureBridge, raiseBridge, whileBridgesAreLocked } from '#net/bridge.ts'
+import { create, type Undo } from '#net/creation.ts'
+import * as internal from '#net/internal.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { addVeth, labelVeth } from '#net/veth.ts'
+import { addVeth } from '#net/veth.ts'
 import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
 import { errnoOf } from '#sys/errno.ts'
-import { isGateway, wantsVlans, type Config } from './plan.ts'
+import { isGateway, routedLink, wantsVlans, type Config } from './plan.ts'
 import { checkVlans, ensureVlanGateway, joinVlans } from './vlan.ts'
 
 export const MAX_PORTS = 1023 // BR_MAX_PORTS of net/bridge/br_private.h, less the one that is never given
@@ -17,11 +18,17 @@ export const noFreePort = (bridge: string): CniError =>
   new CniError('notAvailable', `bridge ${bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
 
 /** The bridge, the container's port of it, and the link that carries the gateway's addresses. */
-export interface Place { readonly master: Link; readonly gateway: Link; readonly port: Link }
+export interface Place {
+  readonly master: Link
+  readonly gateway: Link
+  readonly port: Link
+  /** Whether other containers are on the bridge by now. */
+  isShared(): boolean
+}
 
 /**
- * Joins the container to its bridge, which is made if there is none. To be called with the namespace's shared lock, so that
- * nobody removes the bridge before the port is there.
+ * Joins the container to its bridge, which is made if there is none. To be called with the shared lock, so that nobody
+ * removes the bridge, or its isolation, before the port is there.
  * @param config with the hardware address that the container's end is to have
  * @throws NetlinkError, CniError 7 when the bridge's name is another link's, 50 when it is full
  */
@@ -44,12 +51,18 @@ export const join = (
     throw errnoOf(error) === 'EXFULL' ? noFreePort(config.bridge) : error
   }
   const port = host.link.get(hostLinkName(attachment))
-  labelVeth(host, attachment, port.index)
+  // One port is this container's own, which is taken back last.
+  const isShared = (): boolean => containerPorts(host, master.index).length > 1
+  if (config.internal) {
+    // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
+    const takeBack = (): void => whileBridgesAreLocked('exclusive', () => { if (!isShared()) internal.remove(host, routedLink(config)) })
+    create(undo, 'isolation', takeBack, () => internal.add(host, routedLink(config)))
+  }
   if (config.hairpinMode || config.portIsolation) {
     host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +config.portIsolation })
   }
   joinVlans(host, port.index, config)
-  return { master, gateway, port }
+  return { master, gateway, port, isShared }
 }
 
 /**

@@ -12,7 +12,11 @@ import { schema } from './config.ts'
 
 const DISABLE_IPV6 = 'ipv6/conf/lo/disable_ipv6'
 
-const others = (pod: Namespace): string => pod.link.list().map(({ name }) => name).filter(name => name !== 'lo').join(', ')
+/** What some kernels put into every new namespace, down: net.core.fb_tunnels_only_for_init_net. */
+const fallbacks = ['tunl0', 'sit0', 'gre0', 'gretap0', 'erspan0', 'ip_vti0', 'ip6_vti0', 'ip6tnl0', 'ip6gre0']
+
+const others = (pod: Namespace): string =>
+  pod.link.list().filter(({ name, up }) => name !== 'lo' && (up || !fallbacks.includes(name))).map(({ name }) => name).join(', ')
 
 export const none = driver({
   name: 'none',
