@@ -88,6 +88,9 @@ test('install and uninstall', async t => {
     { status: 0, stdout: `removed 2 files of fairlead from ${directory}\nrestored one\n`, stderr: '' })
   const interpreter = ['install', directory, '--from', process.execPath]
   t.match(run(place, interpreter), { status: 2, stderr: /--from FILE/ }, 'an interpreter is no plugin')
-  t.match(run(place, ['install', directory, '--from', '/bin/ls']), { status: 2, stderr: /\/bin\/ls is not the fairlead/ })
+  t.match(
+    run(place, ['install', directory, '--from', '/bin/ls']),
+    { status: 2, stderr: /\/bin\/ls is not the fairlead/ },
+  )
   t.match(run(place, ['install', directory, '--from', '/nowhere']), { status: 2, stderr: /\/nowhere is not/ })
 })

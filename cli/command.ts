@@ -30,7 +30,8 @@ class Misuse extends Error {}
 
 /** Whether a file is a fairlead executable of any version: another one would end every container's network. */
 const saysFairlead = (file: string): boolean => {
-  const { stdout } = process.getBuiltinModule('node:child_process').spawnSync(file, ['version'], { argv0: 'fairlead', encoding: 'utf8', timeout: 10_000 })
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
+  const { stdout } = spawnSync(file, ['version'], { argv0: 'fairlead', encoding: 'utf8', timeout: 10_000 })
   return stdout?.startsWith('fairlead ') ?? false
 }
 

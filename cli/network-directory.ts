@@ -42,6 +42,8 @@ export const loadNetwork = (directory: string, name: string): NetworkList => {
     if (found === name) return listOfOne(path)
     if (typeof found === 'string') known.push(found)
   }
-  const advice = known.length === 0 ? 'that directory has no network configuration, or does not exist' : `it has ${known.join(', ')}`
+  const advice = known.length === 0
+    ? 'that directory has no network configuration, or does not exist'
+    : `it has ${known.join(', ')}`
   throw invalidConfig(`no network ${JSON.stringify(name)} in ${directory}`, advice)
 }

@@ -18,18 +18,32 @@ export const readArgs = (text: string, known: readonly string[]): ReadonlyMap<st
   for (const pair of text.split(';')) {
     if (pair === '') continue
     const at = pair.indexOf('=')
-    if (at < 0) throw new CniError('invalidEnvironment', `CNI_ARGS: ${JSON.stringify(pair)} is no KEY=VALUE`, 'separate pairs by semicolons')
+    if (at < 0) {
+      throw new CniError(
+        'invalidEnvironment',
+        `CNI_ARGS: ${JSON.stringify(pair)} is no KEY=VALUE`,
+        'separate pairs by semicolons',
+      )
+    }
     values.set(pair.slice(0, at), pair.slice(at + 1))
   }
   const mode = values.get('IgnoreUnknown') ?? '0'
   if (!ignoring.test(mode) && !minding.test(mode)) {
-    throw new CniError('invalidEnvironment', `CNI_ARGS: IgnoreUnknown=${mode} is no boolean`, 'give 1, 0, true or false')
+    throw new CniError(
+      'invalidEnvironment',
+      `CNI_ARGS: IgnoreUnknown=${mode} is no boolean`,
+      'give 1, 0, true or false',
+    )
   }
   values.delete('IgnoreUnknown')
   const foreign = [...values.keys()].filter(key => !known.includes(key))
   const unknown = foreign.filter(key => !conventional.includes(key))
   if (unknown.length > 0 && !ignoring.test(mode)) {
-    throw new CniError('invalidEnvironment', `CNI_ARGS: unknown keys ${unknown.join(', ')}`, 'leave them out or add IgnoreUnknown=1')
+    throw new CniError(
+      'invalidEnvironment',
+      `CNI_ARGS: unknown keys ${unknown.join(', ')}`,
+      'leave them out or add IgnoreUnknown=1',
+    )
   }
   for (const key of foreign) values.delete(key)
   return values

@@ -37,7 +37,12 @@ const hasRoute = (routes: readonly KernelRoute[], { dst, gw, table }: Route, via
  */
 export const checkInterface = (pod: Namespace, ifName: string, result: Result): Link => {
   const at = result.interfaces.findIndex(entry => entry.name === ifName && entry.sandbox === pod.path)
-  if (at < 0) throw invalidConfig(`prevResult has no interface ${ifName} in ${pod.path}`, 'CHECK needs the result of ADD for the same CNI_NETNS')
+  if (at < 0) {
+    throw invalidConfig(
+      `prevResult has no interface ${ifName} in ${pod.path}`,
+      'CHECK needs the result of ADD for the same CNI_NETNS',
+    )
+  }
   const link = pod.link.find(ifName)
   if (link === undefined) throw broken(`${ifName} is missing in ${pod.path}`)
   expect(`state of ${ifName}`, link.up ? 'up' : 'down', 'up')
@@ -46,12 +51,17 @@ export const checkInterface = (pod: Namespace, ifName: string, result: Result): 
 
   const own = result.ips.filter(ip => ip.interface === undefined || ip.interface === at)
   const addresses = new Set(pod.addr.list(link.index).map(({ address }) => address))
-  for (const { address } of own) if (!addresses.has(canonicalPrefix(address))) throw broken(`${ifName} has lost ${address}`)
+  for (const { address } of own) {
+    if (!addresses.has(canonicalPrefix(address))) throw broken(`${ifName} has lost ${address}`)
+  }
 
   const routes = pod.route.list().filter(route => route.dev === link.index)
   for (const route of result.routes) {
     const via = route.gw ?? gatewayFor(route.dst, own)
-    if (!hasRoute(routes, route, via)) throw broken(`${familyOf(route.dst)} route ${route.dst}${via ? ` via ${via}` : ''} of ${ifName} is missing`)
+    if (!hasRoute(routes, route, via)) {
+      const hop = via ? ` via ${via}` : ''
+      throw broken(`${familyOf(route.dst)} route ${route.dst}${hop} of ${ifName} is missing`)
+    }
   }
   return link
 }

@@ -20,7 +20,8 @@ export class Cleanup {
     if (first === undefined) return
     if (others.length === 0) throw first
     const further = others.filter(error => error.message !== first.message)
-    const details = [first.details, ...further.map(error => `also: ${error.message}`)].filter(text => text !== '').join('; ')
+    const details = [first.details, ...further.map(error => `also: ${error.message}`)]
+      .filter(text => text !== '').join('; ')
     throw new CniError(first.code, first.message, details, { cause: first })
   }
 }

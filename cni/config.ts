@@ -27,21 +27,28 @@ export const decodeConfig = (bytes: Uint8Array, verb: Verb, supported: readonly 
   if (name.length > MAX_NAME_BYTES) throw invalidConfig(`name is longer than ${MAX_NAME_BYTES} bytes`, name)
 
   const cniVersion = lookUp(raw, 'cniVersion') ?? ''
-  if (typeof cniVersion !== 'string') throw new CniError('decodingFailure', `cniVersion ${JSON.stringify(cniVersion)} is no string`)
+  if (typeof cniVersion !== 'string') {
+    throw new CniError('decodingFailure', `cniVersion ${JSON.stringify(cniVersion)} is no string`)
+  }
   const version = cniVersion || oldest
   if (!supported.includes(version)) {
     const details = `config is ${JSON.stringify(version)}, plugin supports ${JSON.stringify(supported)}`
     throw new CniError('incompatibleVersion', `cniVersion ${JSON.stringify(version)} is not supported`, details)
   }
   if (!atLeast(version, since[verb])) {
-    throw new CniError('incompatibleVersion', `cniVersion ${version} does not allow ${verb}`, `${verb} exists since ${since[verb]}`)
+    throw new CniError(
+      'incompatibleVersion',
+      `cniVersion ${version} does not allow ${verb}`,
+      `${verb} exists since ${since[verb]}`,
+    )
   }
   return { raw, cniVersion: version, name }
 }
 
 /** What stands at a JSON pointer of ajv's. */
 const valueAt = (data: unknown, pointer: string): unknown =>
-  pointer.split('/').slice(1).reduce((value, key) => isObject(value) || Array.isArray(value) ? (value as Json)[key] : undefined, data)
+  pointer.split('/').slice(1)
+    .reduce((value, key) => isObject(value) || Array.isArray(value) ? (value as Json)[key] : undefined, data)
 
 /** The schema of what stands at a JSON pointer. */
 const schemaAt = (schema: Schema, pointer: string): Schema | undefined =>
@@ -50,16 +57,20 @@ const schemaAt = (schema: Schema, pointer: string): Schema | undefined =>
 /** `/ranges/0/subnet` as people write it: `ranges[0].subnet`. */
 const keyAt = (pointer: string): string => pointer.slice(1).replace(/\/(\d+)(?=\/|$)/g, '[$1]').replaceAll('/', '.')
 
-const describe = (schema: Schema, { instancePath, message = 'is not valid', params }: Violation, data: unknown): CniError => {
+const describe = (
+  schema: Schema, { instancePath, message = 'is not valid', params }: Violation, data: unknown,
+): CniError => {
   const key = keyAt(instancePath)
   if (params?.missingProperty !== undefined) {
     const missing = `${key === '' ? '' : `${key}.`}${params.missingProperty}`
-    return invalidConfig(`${missing} is missing`, schemaAt(schema, `${instancePath}/${params.missingProperty}`)?.description)
+    const meaning = schemaAt(schema, `${instancePath}/${params.missingProperty}`)?.description
+    return invalidConfig(`${missing} is missing`, meaning)
   }
   const allowed = params?.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''
   const problem = message.startsWith('must match pattern') ? 'has a form that is not allowed' : message
   const meaning = schemaAt(schema, instancePath)?.description
-  return invalidConfig(`${key} ${JSON.stringify(valueAt(data, instancePath))} ${problem}${allowed}`, meaning && `${key}: ${meaning}`)
+  const value = JSON.stringify(valueAt(data, instancePath))
+  return invalidConfig(`${key} ${value} ${problem}${allowed}`, meaning && `${key}: ${meaning}`)
 }
 
 /**

@@ -13,7 +13,13 @@ import { gatewayFor, type Result } from './result.ts'
 const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean, routed: boolean): void => {
   trySysctl(`ipv4/conf/${name}/arp_notify`, '1') // the kernel announces the address when the link comes up
   if (!ipv6) return trySysctl(`ipv6/conf/${name}/disable_ipv6`, '1')
-  if (!hasIpv6()) throw new CniError('unsupportedByKernel', 'an IPv6 address is given, but this kernel has IPv6 switched off', 'remove the IPv6 range or boot without ipv6.disable=1')
+  if (!hasIpv6()) {
+    throw new CniError(
+      'unsupportedByKernel',
+      'an IPv6 address is given, but this kernel has IPv6 switched off',
+      'remove the IPv6 range or boot without ipv6.disable=1',
+    )
+  }
   writeSysctl('ipv6/conf/lo/disable_ipv6', '0')
   writeSysctl(`ipv6/conf/${name}/disable_ipv6`, '0')
   writeSysctl(`ipv6/conf/${name}/keep_addr_on_down`, '1')
@@ -26,7 +32,8 @@ const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean, routed:
 
 /**
  * Gives `link` the addresses and routes of `result` and brings it up.
- * @param detectDuplicates whether IPv6 addresses wait for duplicate address detection (see net/ready.ts) or are used at once
+ * @param detectDuplicates whether IPv6 addresses wait for duplicate address detection (see net/ready.ts) or are used
+ * at once
  * @throws NetlinkError that names the address or route, CniError when the namespace has no IPv6
  */
 export const configure = (pod: Namespace, link: Link, result: Result, detectDuplicates: boolean): void => {
@@ -37,6 +44,7 @@ export const configure = (pod: Namespace, link: Link, result: Result, detectDupl
   pod.requestAll([
     ...result.ips.map(({ address }) => pod.addr.adding({ index, address })),
     pod.link.setting(index, { up: true }),
-    ...result.routes.map(({ dst, gw, ...rest }) => pod.route.adding({ ...rest, dst, dev: index, via: gw ?? gatewayFor(dst, result.ips) })),
+    ...result.routes.map(({ dst, gw, ...rest }) =>
+      pod.route.adding({ ...rest, dst, dev: index, via: gw ?? gatewayFor(dst, result.ips) })),
   ])
 }

@@ -10,16 +10,28 @@ import type { Verb } from './spec.ts'
 /** The executable of a plugin: the first regular file of that name in the directories. @throws CniError 4, 7 or 105 */
 export const findPlugin = (type: string, directories: readonly string[]): string => {
   if (type.includes('/') || type === '.' || type === '..') {
-    throw new CniError('invalidConfig', `plugin type ${JSON.stringify(type)} is no file name`, 'name a plugin in a directory of CNI_PATH')
+    throw new CniError(
+      'invalidConfig',
+      `plugin type ${JSON.stringify(type)} is no file name`,
+      'name a plugin in a directory of CNI_PATH',
+    )
   }
   if (directories.length === 0) {
-    throw new CniError('invalidEnvironment', `CNI_PATH is missing, but plugin ${type} has to be called`, 'set CNI_PATH to the directories with plugins')
+    throw new CniError(
+      'invalidEnvironment',
+      `CNI_PATH is missing, but plugin ${type} has to be called`,
+      'set CNI_PATH to the directories with plugins',
+    )
   }
   for (const directory of directories) {
     const path = `${directory}/${type}`
     if (status(path)?.isFile) return path
   }
-  throw new CniError('delegateFailed', `no plugin ${JSON.stringify(type)} in CNI_PATH ${directories.join(':')}`, 'install it there or correct the type')
+  throw new CniError(
+    'delegateFailed',
+    `no plugin ${JSON.stringify(type)} in CNI_PATH ${directories.join(':')}`,
+    'install it there or correct the type',
+  )
 }
 
 const MAX_OUTPUT_BYTES = 1 << 24
@@ -44,7 +56,9 @@ const failure = (type: string, stdout: Uint8Array, stderr: string, end: string):
  * @returns its result on ADD, undefined on every other verb
  * @throws CniError its own error, or one with code 105 when it died without one
  */
-export const execute = (type: string, path: string, verb: Verb, variables: Variables, stdin: Uint8Array, warn: (text: string) => void): Json | undefined => {
+export const execute = (
+  type: string, path: string, verb: Verb, variables: Variables, stdin: Uint8Array, warn: (text: string) => void,
+): Json | undefined => {
   const { spawnSync } = process.getBuiltinModule('node:child_process')
   const env = { ...variables, CNI_COMMAND: verb }
   for (let attempt = 1; ; attempt++) {
@@ -54,11 +68,24 @@ export const execute = (type: string, path: string, verb: Verb, variables: Varia
         sleep(BUSY_PAUSE_MS)
         continue
       }
-      if (errnoOf(run.error) === 'ENOBUFS') throw new CniError('delegateFailed', `plugin ${type} printed more than ${MAX_OUTPUT_BYTES} bytes`, 'that is no result')
-      throw new CniError('delegateFailed', `plugin ${path} does not start: ${errnoOf(run.error) ?? run.error.message}`, 'it has to be executable')
+      if (errnoOf(run.error) === 'ENOBUFS') {
+        throw new CniError(
+          'delegateFailed',
+          `plugin ${type} printed more than ${MAX_OUTPUT_BYTES} bytes`,
+          'that is no result',
+        )
+      }
+      throw new CniError(
+        'delegateFailed',
+        `plugin ${path} does not start: ${errnoOf(run.error) ?? run.error.message}`,
+        'it has to be executable',
+      )
     }
     const stderr = run.stderr.toString()
-    if (run.status !== 0) throw failure(type, run.stdout, stderr, run.signal ? `was ended by ${run.signal}` : `exited with ${run.status}`)
+    if (run.status !== 0) {
+      const end = run.signal ? `was ended by ${run.signal}` : `exited with ${run.status}`
+      throw failure(type, run.stdout, stderr, end)
+    }
     if (stderr !== '') warn(stderr.trimEnd())
     if (verb !== 'ADD') return undefined
     const result = parseObject(run.stdout, `the result of plugin ${type}`)

@@ -11,7 +11,9 @@ const full: Result = {
 }
 
 test('1.1.0 has everything, zero included', async t => {
-  t.same(encodeResult(full, '1.1.0'), { cniVersion: '1.1.0', interfaces: full.interfaces, ips: full.ips, routes: full.routes })
+  t.same(encodeResult(full, '1.1.0'), {
+    cniVersion: '1.1.0', interfaces: full.interfaces, ips: full.ips, routes: full.routes,
+  })
 })
 
 test('1.0.0 lacks what 1.1.0 brought', async t => {
@@ -51,7 +53,8 @@ test('every version is read back', async t => {
 })
 
 test('Go\'s zero values say nothing, and keys match whatever their case', async t => {
-  const read = readResult({ IPs: [{ version: '', Address: '10.0.0.2/24', gateway: '', interface: null }], routes: null, dns: null }, '1.0.0')
+  const ip = { version: '', Address: '10.0.0.2/24', gateway: '', interface: null }
+  const read = readResult({ IPs: [ip], routes: null, dns: null }, '1.0.0')
   t.same(read, { interfaces: [], ips: [{ address: '10.0.0.2/24' }], routes: [], dns: {} })
 })
 
@@ -68,7 +71,12 @@ test('wrong shapes and versions are errors', async t => {
 })
 
 test('what a plugin made comes behind what there was', async t => {
-  const before: Result = { interfaces: [{ name: 'a' }, { name: 'b' }], ips: [{ address: '1.1.1.1/32', interface: 0 }], routes: [], dns: { domain: 'x' } }
+  const before: Result = {
+    interfaces: [{ name: 'a' }, { name: 'b' }],
+    ips: [{ address: '1.1.1.1/32', interface: 0 }],
+    routes: [],
+    dns: { domain: 'x' },
+  }
   const after = append(before, full)
   t.same(after.interfaces.map(({ name }) => name), ['a', 'b', 'br0', 'eth0'])
   t.same(after.ips.map(ip => ip.interface), [0, 3, 3])

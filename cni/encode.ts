@@ -8,23 +8,29 @@ import { atLeast } from './spec.ts'
 const hasInterfaces = (version: string): boolean => atLeast(version, '0.3.0')
 
 /**
- * Refuses, before anything is touched, what an old result has no place for: no address at all, or a second one of a family.
+ * Refuses, before anything is touched, what an old result has no place for: no address at all, or a second one of a
+ * family.
  * @param ips the addresses there will be, or that there will be none
  * @throws CniError 7
  */
 export const requireExpressible = (version: string, ips: readonly { readonly address: string }[] | 'none'): void => {
   if (hasInterfaces(version)) return
   const advice = 'use cniVersion 0.3.0 or newer'
-  if (ips === 'none') throw invalidConfig(`cniVersion ${version} has no result without an IP address`, `${advice}, or configure ipam`)
+  if (ips === 'none') {
+    throw invalidConfig(`cniVersion ${version} has no result without an IP address`, `${advice}, or configure ipam`)
+  }
   const families = ips.map(ip => familyOf(ip.address))
   if (new Set(families).size < families.length) {
-    throw invalidConfig(`cniVersion ${version} has no room for ${ips.map(ip => ip.address).join(', ')}: one address per family`, advice)
+    const addresses = ips.map(ip => ip.address).join(', ')
+    throw invalidConfig(`cniVersion ${version} has no room for ${addresses}: one address per family`, advice)
   }
 }
 
 const oldInterface = ({ mtu: _mtu, socketPath: _socketPath, pciID: _pciID, ...rest }: Interface): Interface => rest
 
-const oldRoute = ({ mtu: _mtu, advmss: _advmss, priority: _priority, table: _table, scope: _scope, ...rest }: Route): Route => rest
+const oldRoute = (
+  { mtu: _mtu, advmss: _advmss, priority: _priority, table: _table, scope: _scope, ...rest }: Route,
+): Route => rest
 
 const withVersion = (ip: IpConfig): IpConfig & { readonly version: string } =>
   ({ version: familyOf(ip.address) === 'ipv4' ? '4' : '6', ...ip })

@@ -51,14 +51,20 @@ export const readEnvironment = (variables: Variables): Environment => {
   const get = (name: string): string => variables[name] ?? ''
   const verb = get('CNI_COMMAND')
   // libcni recognises this very text of a plugin that is older than VERSION.
-  if (!isVerb(verb)) throw invalid(`unknown CNI_COMMAND: ${verb}`, 'it is one of ADD, DEL, CHECK, STATUS, GC and VERSION')
+  if (!isVerb(verb)) {
+    throw invalid(`unknown CNI_COMMAND: ${verb}`, 'it is one of ADD, DEL, CHECK, STATUS, GC and VERSION')
+  }
 
   const missing = required[verb].filter(name => get(name) === '')
-  if (missing.length > 0) throw invalid(`required env variables [${missing.join(',')}] missing`, `${verb} needs ${required[verb].join(', ')}`)
+  if (missing.length > 0) {
+    throw invalid(`required env variables [${missing.join(',')}] missing`, `${verb} needs ${required[verb].join(', ')}`)
+  }
 
   const [containerId, ifName] = [get('CNI_CONTAINERID'), get('CNI_IFNAME')]
   if (required[verb].includes('CNI_CONTAINERID')) {
-    if (!isName(containerId)) throw invalid(`CNI_CONTAINERID ${JSON.stringify(containerId)} has a character that is not allowed`, containerId)
+    if (!isName(containerId)) {
+      throw invalid(`CNI_CONTAINERID ${JSON.stringify(containerId)} has a character that is not allowed`, containerId)
+    }
     const problem = ifNameProblem(ifName, verb)
     if (problem) throw invalid(`CNI_IFNAME ${JSON.stringify(ifName)} ${problem}`, ifName)
   }

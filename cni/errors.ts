@@ -4,10 +4,10 @@ import { SyscallError } from '#sys/libc.ts'
 import { NetlinkError } from '#netlink/error.ts'
 
 export const codes = {
-  incompatibleVersion: 1, unsupportedField: 2, unknownContainer: 3, invalidEnvironment: 4, ioFailure: 5, decodingFailure: 6,
-  invalidConfig: 7, invalidNetns: 8, tryAgainLater: 11, notAvailable: 50, limitedConnectivity: 51,
-  kernelRefused: 100, outOfAddresses: 101, checkFailed: 102, alreadyAttached: 103, unsupportedByKernel: 104, delegateFailed: 105,
-  remains: 106, internal: 999,
+  incompatibleVersion: 1, unsupportedField: 2, unknownContainer: 3, invalidEnvironment: 4, ioFailure: 5,
+  decodingFailure: 6, invalidConfig: 7, invalidNetns: 8, tryAgainLater: 11, notAvailable: 50, limitedConnectivity: 51,
+  kernelRefused: 100, outOfAddresses: 101, checkFailed: 102, alreadyAttached: 103, unsupportedByKernel: 104,
+  delegateFailed: 105, remains: 106, internal: 999,
 } as const
 
 /** A failure with its code. `message` says what is wrong in one line, `details` what to do. */
@@ -23,7 +23,8 @@ export class CniError extends Error {
 }
 
 /** A configuration that cannot mean anything: the message names the key and its value. */
-export const invalidConfig = (message: string, details?: string): CniError => new CniError('invalidConfig', message, details)
+export const invalidConfig = (message: string, details?: string): CniError =>
+  new CniError('invalidConfig', message, details)
 
 /** Any failure as one that the runtime can read. Words that libcni looks for, as libc's texts have them, stay out. */
 export const asCniError = (error: unknown): CniError => {
@@ -32,11 +33,15 @@ export const asCniError = (error: unknown): CniError => {
     const details = error.code === 'EPERM' ? 'the plugin needs CAP_NET_ADMIN in the namespaces that it works on' : ''
     return new CniError('kernelRefused', error.message, details, { cause: error })
   }
-  if (error instanceof SyscallError) return new CniError(error.path === undefined ? 'kernelRefused' : 'ioFailure', error.message, '', { cause: error })
+  if (error instanceof SyscallError) {
+    const code = error.path === undefined ? 'kernelRefused' : 'ioFailure'
+    return new CniError(code, error.message, '', { cause: error })
+  }
   // node:fs words its messages with libc's texts.
   if (error instanceof Error && errnoOf(error)) {
     const path = 'path' in error ? ` ${String(error.path)}` : ''
-    return new CniError('ioFailure', `${'syscall' in error ? String(error.syscall) : 'file'}${path}: ${errnoOf(error)}`, '', { cause: error })
+    const call = 'syscall' in error ? String(error.syscall) : 'file'
+    return new CniError('ioFailure', `${call}${path}: ${errnoOf(error)}`, '', { cause: error })
   }
   return new CniError('internal', error instanceof Error ? error.message : String(error), '', { cause: error })
 }

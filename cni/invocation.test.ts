@@ -33,7 +33,9 @@ const noting = (notes: string[], fails: readonly string[] = []): AnyDriver => {
 }
 
 const around = (verb: string, config: object, extra: Partial<Surroundings> = {}): Surroundings => ({
-  variables: { CNI_COMMAND: verb, CNI_CONTAINERID: 'c', CNI_NETNS: '/nowhere', CNI_IFNAME: 'eth0', CNI_PATH: '/nowhere' },
+  variables: {
+    CNI_COMMAND: verb, CNI_CONTAINERID: 'c', CNI_NETNS: '/nowhere', CNI_IFNAME: 'eth0', CNI_PATH: '/nowhere',
+  },
   stdin: () => new TextEncoder().encode(JSON.stringify({ name: 'n', cniVersion: '1.1.0', ...config })),
   executable: undefined,
   resident: () => undefined,

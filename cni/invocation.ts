@@ -48,10 +48,13 @@ const delegation = ({ path }: Environment, around: Surroundings): RunDelegate =>
   const file = findPlugin(type, path)
   const isOurs = isRunning(file, around.executable)
   const resident = isOurs ? around.resident(type) : undefined
-  if (isOurs && resident?.kind !== 'ipam') throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no IPAM plugin`, 'host-local is one')
+  if (isOurs && resident?.kind !== 'ipam') {
+    throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no IPAM plugin`, 'host-local is one')
+  }
   if (resident === undefined) return execute(type, file, verb, around.variables, around.stdin(), around.warn)
   let result: Json | undefined
-  invoke(resident, { ...around, variables: { ...around.variables, CNI_COMMAND: verb }, deliver: made => { result = made } })
+  const variables = { ...around.variables, CNI_COMMAND: verb }
+  invoke(resident, { ...around, variables, deliver: made => { result = made } })
   return result
 }
 
@@ -102,12 +105,17 @@ class Invocation implements Disposable {
   #validated(): never { return validated(this.#driver.schema, this.#driver.validate, this.#network.raw) as never }
 
   /** For verbs that clean up: what of the configuration still makes sense. */
-  #salvaged(): never { return salvaged(this.#driver.schema, this.#driver.validate, this.#network.raw, this.#around.warn) as never }
+  #salvaged(): never {
+    return salvaged(this.#driver.schema, this.#driver.validate, this.#network.raw, this.#around.warn) as never
+  }
 
   #call<Config>(config: Config): Call<Config> {
     const { raw, cniVersion, name } = this.#network
     const host = this.#host
-    return { config, raw, cniVersion, network: name, ipam: this.#ipam, warn: this.#around.warn, get host() { return host.get() } }
+    return {
+      config, raw, cniVersion, network: name, ipam: this.#ipam, warn: this.#around.warn,
+      get host() { return host.get() },
+    }
   }
 
   /** The call of a verb that concerns one attachment. Getters must survive, so the parts are assigned, not spread. */
@@ -155,9 +163,11 @@ class Invocation implements Disposable {
     const cleanup = new Cleanup()
     const attempt = cleanup.attempt.bind(cleanup)
     const forbidden = isForbiddenNetns(this.#environment)
-    // Nothing is touched inside the plugin's own namespace, but what the attachment has on the host may not stay behind.
+    // Nothing is touched inside the plugin's own namespace, but what the attachment has on the host may not stay
+    // behind.
     using pod = forbidden || this.#driver.kind === 'ipam' ? undefined : openPodIfThere(netns, warn)
-    const call = this.#attachmentCall(this.#salvaged(), { pod, previous: previousIfReadable(this.#network, warn), attempt })
+    const config = this.#salvaged()
+    const call = this.#attachmentCall(config, { pod, previous: previousIfReadable(this.#network, warn), attempt })
     attempt(() => this.#driver.del(call))
     // The address comes off the wire first and is free for others then.
     attempt(() => this.#ipam.del())
@@ -171,8 +181,11 @@ class Invocation implements Disposable {
     const cleanup = new Cleanup()
     const attempt = cleanup.attempt.bind(cleanup)
     const config = this.#salvaged()
-    if (valid === undefined) this.#around.warn('GC was not told which attachments live (cni.dev/valid-attachments): what is stale is kept')
-    else attempt(() => this.#driver.gc(Object.assign(this.#call(config), { valid, attempt })))
+    if (valid === undefined) {
+      this.#around.warn('GC was not told which attachments live (cni.dev/valid-attachments): what is stale is kept')
+    } else {
+      attempt(() => this.#driver.gc(Object.assign(this.#call(config), { valid, attempt })))
+    }
     attempt(() => this.#ipam.gc())
     cleanup.finish()
   }

@@ -12,7 +12,11 @@ export type RunDelegate = (type: string, verb: Verb) => Json | undefined
 /** Refuses what no link could be given. @throws CniError 105 that names the value */
 const sound = (type: string, result: Result): Result => {
   const wrong = (what: string, value: unknown): CniError =>
-    new CniError('delegateFailed', `IPAM plugin ${type} returned ${what} ${JSON.stringify(value)}`, 'that is a fault of the plugin or of its configuration')
+    new CniError(
+      'delegateFailed',
+      `IPAM plugin ${type} returned ${what} ${JSON.stringify(value)}`,
+      'that is a fault of the plugin or of its configuration',
+    )
   const isIp = (value: unknown): boolean => typeof value === 'string' && parseIp(value) !== undefined
   if (result.ips.length === 0) throw wrong('no address:', result.ips)
   for (const { address, gateway } of result.ips) {
@@ -31,7 +35,9 @@ export const ipamType = (raw: Json): string | undefined => {
   const ipam = lookUp(raw, 'ipam') ?? {}
   if (!isObject(ipam)) throw invalidConfig(`ipam ${JSON.stringify(ipam)} is no object`, 'give it a "type"')
   const type = lookUp(ipam, 'type') ?? ''
-  if (typeof type !== 'string') throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no string`, 'name an IPAM plugin')
+  if (typeof type !== 'string') {
+    throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no string`, 'name an IPAM plugin')
+  }
   return type === '' ? undefined : type
 }
 

@@ -3,7 +3,8 @@ import { CniError } from './errors.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
-export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * One JSON object from bytes.
@@ -19,7 +20,9 @@ export const parseObject = (bytes: Uint8Array, what: string): Json => {
     throw new CniError('decodingFailure', `${what} is no JSON: ${reason}`, `${what} must be one JSON object`)
   }
   if (value === null) return {}
-  if (!isObject(value)) throw new CniError('decodingFailure', `${what} is no JSON object`, `${what} must be one JSON object`)
+  if (!isObject(value)) {
+    throw new CniError('decodingFailure', `${what} is no JSON object`, `${what} must be one JSON object`)
+  }
   return value
 }
 

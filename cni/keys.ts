@@ -12,7 +12,10 @@ export const dns = {
 
 /** `runtimeConfig` and `args.cni` of plugins that let the runtime choose the hardware address. */
 export const macSources = {
-  runtimeConfig: { type: 'object', description: 'what the runtime decides, under `capabilities`', properties: { mac: { type: 'string', description: 'hardware address (capability `mac`)' } } },
+  runtimeConfig: {
+    type: 'object', description: 'what the runtime decides, under `capabilities`',
+    properties: { mac: { type: 'string', description: 'hardware address (capability `mac`)' } },
+  },
   args: {
     type: 'object', description: 'what the administrator decides per attachment',
     properties: { cni: { type: 'object', properties: { mac: { type: 'string', description: 'hardware address' } } } },

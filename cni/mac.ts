@@ -16,12 +16,17 @@ const MULTICAST = 1
  */
 export const wantedMac = (config: MacSources, args: ReadonlyMap<string, string>): string | undefined => {
   const [key, value] = ([
-    ['runtimeConfig.mac', config.runtimeConfig?.mac], ['args.cni.mac', config.args?.cni?.mac], ['CNI_ARGS MAC', args.get('MAC')],
+    ['runtimeConfig.mac', config.runtimeConfig?.mac],
+    ['args.cni.mac', config.args?.cni?.mac],
+    ['CNI_ARGS MAC', args.get('MAC')],
   ] as const).find(([, source]) => source) ?? []
   if (key === undefined || value === undefined) return undefined
   const bytes = parseMac(value)
   if (bytes?.length !== 6 || bytes[0]! & MULTICAST) {
-    throw invalidConfig(`${key} ${JSON.stringify(value)} is no unicast Ethernet address`, 'write six pairs of hexadecimal digits, such as 02:00:0a:01:02:03')
+    throw invalidConfig(
+      `${key} ${JSON.stringify(value)} is no unicast Ethernet address`,
+      'write six pairs of hexadecimal digits, such as 02:00:0a:01:02:03',
+    )
   }
   return formatMac(bytes)
 }

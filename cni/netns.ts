@@ -11,13 +11,18 @@ export const openPod = (path: string): Namespace => {
   } catch (error) {
     const code = errnoOf(error) ?? ''
     const reason = code === 'EINVAL' ? 'is no network namespace' : `cannot be opened: ${code}`
-    throw new CniError('invalidNetns', `CNI_NETNS ${path} ${reason}`, 'give the path of a network namespace, such as /run/netns/NAME', { cause: error })
+    throw new CniError(
+      'invalidNetns',
+      `CNI_NETNS ${path} ${reason}`,
+      'give the path of a network namespace, such as /run/netns/NAME',
+      { cause: error },
+    )
   }
 }
 
 /**
- * The same for DEL: a namespace that is gone, or whose bind mount is gone and left a plain file, is none. So is one that
- * cannot be opened for any other reason: what there is on the host has to be removed all the same.
+ * The same for DEL: a namespace that is gone, or whose bind mount is gone and left a plain file, is none. So is one
+ * that cannot be opened for any other reason: what there is on the host has to be removed all the same.
  * @param warn is told of reasons out of the ordinary
  */
 export const openPodIfThere = (path: string, warn: (message: string) => void): Namespace | undefined => {
@@ -35,7 +40,12 @@ export const openPodIfThere = (path: string, warn: (message: string) => void): N
  * Whether CNI_NETNS is the plugin's own namespace without leave to be. A /proc path can become the host's when a
  * process id is used again (containernetworking/plugins#714).
  */
-export const isForbiddenNetns = ({ netns, netnsOverride }: Environment): boolean => netns !== '' && !netnsOverride && isOwnNetns(netns)
+export const isForbiddenNetns = ({ netns, netnsOverride }: Environment): boolean =>
+  netns !== '' && !netnsOverride && isOwnNetns(netns)
 
 export const forbiddenNetns = ({ netns }: Environment): CniError =>
-  new CniError('invalidNetns', "plugin's netns and netns from CNI_NETNS should not be the same", `${netns} is the plugin's own; set CNI_NETNS_OVERRIDE=1 if that is meant`)
+  new CniError(
+    'invalidNetns',
+    "plugin's netns and netns from CNI_NETNS should not be the same",
+    `${netns} is the plugin's own; set CNI_NETNS_OVERRIDE=1 if that is meant`,
+  )

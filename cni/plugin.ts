@@ -8,7 +8,8 @@ import { lookUp, parseObject } from './json.ts'
 import { newest, versions } from './spec.ts'
 
 /** process.exit runs handlers and tears the engine down; nothing of ours needs either. */
-export const exit = (code: number): never => (process as unknown as { reallyExit(code: number): never }).reallyExit(code)
+export const exit = (code: number): never =>
+  (process as unknown as { reallyExit(code: number): never }).reallyExit(code)
 
 const [STDIN, STDOUT, STDERR] = [0, 1, 2]
 
@@ -35,7 +36,12 @@ const stdin = (): Uint8Array => {
   try {
     return input ??= readBytes(STDIN)
   } catch (error) {
-    throw new CniError('ioFailure', 'stdin cannot be read', 'the network configuration is expected there', { cause: error })
+    throw new CniError(
+      'ioFailure',
+      'stdin cannot be read',
+      'the network configuration is expected there',
+      { cause: error },
+    )
   }
 }
 
@@ -50,27 +56,36 @@ export const requestedType = (): string | undefined => {
 }
 
 /**
- * The version that was asked for, or our newest; whatever stdin holds. A terminal, or a pipe that nobody writes to, is not
- * waited for: the reference does not read stdin here.
+ * The version that was asked for, or our newest; whatever stdin holds. A terminal, or a pipe that nobody writes to, is
+ * not waited for: the reference does not read stdin here.
  */
 const answerVersion = (): string => {
   try {
-    return (statusOf(STDIN).isDevice ? undefined : decodeVersion(() => input ??= readPromptly(STDIN, PATIENCE_MS))) ?? newest
+    const asked = statusOf(STDIN).isDevice
+      ? undefined
+      : decodeVersion(() => input ??= readPromptly(STDIN, PATIENCE_MS))
+    return asked ?? newest
   } catch {
     return newest // stdin is closed
   }
 }
 
 /**
- * Runs one plugin invocation, CNI_COMMAND being set, and ends the process: with 0, or with 1 and an error object on stdout.
+ * Runs one plugin invocation, CNI_COMMAND being set, and ends the process: with 0, or with 1 and an error object on
+ * stdout.
  * @param resident the driver of a plugin name, when the executable contains it
  */
 export const runPlugin = (name: string, resident: (name: string) => AnyDriver | undefined): never => {
   const variables = process.env
   const print = (value: object): void => writeAll(STDOUT, `${JSON.stringify(value)}\n`)
   try {
-    if (variables['CNI_COMMAND'] === 'VERSION') print({ cniVersion: answerVersion(), supportedVersions: versions })
-    else load().invoke(resident(name)!, { variables, stdin, executable: status('/proc/self/exe'), resident, warn: complain, deliver: print })
+    if (variables['CNI_COMMAND'] === 'VERSION') {
+      print({ cniVersion: answerVersion(), supportedVersions: versions })
+    } else {
+      load().invoke(resident(name)!, {
+        variables, stdin, executable: status('/proc/self/exe'), resident, warn: complain, deliver: print,
+      })
+    }
     return exit(0)
   } catch (error) {
     const { code, message, details } = asCniError(error)

@@ -15,7 +15,11 @@ export interface Interface {
 }
 
 /** An address with its prefix length. `interface` is an index into `interfaces`. */
-export interface IpConfig { readonly address: string; readonly gateway?: string | undefined; readonly interface?: number | undefined }
+export interface IpConfig {
+  readonly address: string
+  readonly gateway?: string | undefined
+  readonly interface?: number | undefined
+}
 
 export interface Route {
   readonly dst: string
@@ -45,7 +49,11 @@ export interface Result {
 export const noResult: Result = { interfaces: [], ips: [], routes: [], dns: {} }
 
 const malformed = (what: string, value: unknown): CniError =>
-  new CniError('decodingFailure', `${what} ${JSON.stringify(value)} has the wrong type`, 'see "Success" in the CNI specification')
+  new CniError(
+    'decodingFailure',
+    `${what} ${JSON.stringify(value)} has the wrong type`,
+    'see "Success" in the CNI specification',
+  )
 
 /** Go's zero values say nothing. */
 const isZero = (value: unknown): boolean => value === undefined || value === null || value === ''
@@ -85,7 +93,8 @@ const readRoute = (value: unknown): Route => {
   return { ...found, dst: text('routes.dst', found['dst']) }
 }
 
-const readDns = (value: unknown): Dns => isZero(value) ? {} : respell('dns', value, ['nameservers', 'domain', 'search', 'options'])
+const readDns = (value: unknown): Dns =>
+  isZero(value) ? {} : respell('dns', value, ['nameservers', 'domain', 'search', 'options'])
 
 /** ip4 and ip6 of versions 0.1.0 and 0.2.0. */
 const readFamilies = (raw: Json): Pick<Result, 'ips' | 'routes'> => {
@@ -108,7 +117,11 @@ export const readResult = (raw: Json, version: string): Result => {
   const stated = lookUp(raw, 'cniVersion')
   const actual = isZero(stated) ? version : text('cniVersion', stated)
   if (!(versions as readonly string[]).includes(actual)) {
-    throw new CniError('incompatibleVersion', `unsupported CNI result version ${JSON.stringify(actual)}`, `known are ${versions.join(', ')}`)
+    throw new CniError(
+      'incompatibleVersion',
+      `unsupported CNI result version ${JSON.stringify(actual)}`,
+      `known are ${versions.join(', ')}`,
+    )
   }
   const unknown = Object.fromEntries(Object.entries(raw).filter(([key]) => !known.includes(key.toLowerCase())))
   const dns = readDns(lookUp(raw, 'dns'))
@@ -143,7 +156,10 @@ export const append = (previous: Result | undefined, made: Result): Result => {
   return {
     ...previous,
     interfaces: [...previous.interfaces, ...made.interfaces],
-    ips: [...previous.ips, ...made.ips.map(ip => ip.interface === undefined ? ip : { ...ip, interface: ip.interface + offset })],
+    ips: [
+      ...previous.ips,
+      ...made.ips.map(ip => ip.interface === undefined ? ip : { ...ip, interface: ip.interface + offset }),
+    ],
     routes: [...previous.routes, ...made.routes],
     dns: Object.keys(made.dns).length > 0 ? made.dns : previous.dns,
   }

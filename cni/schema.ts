@@ -3,7 +3,10 @@ import { isObject } from './json.ts'
 
 type Primitive = { string: string; integer: number; boolean: boolean; object: object; array: readonly unknown[] }
 
-/** The keywords in use: those whose generated validator needs no library at run time (tools/validators.ts refuses others). */
+/**
+ * The keywords in use: those whose generated validator needs no library at run time (tools/validators.ts refuses
+ * others).
+ */
 export interface Schema {
   readonly type?: keyof Primitive
   readonly enum?: readonly string[]

@@ -10,7 +10,9 @@ export const oldest = '0.1.0'
 export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'STATUS' | 'GC'
 
 /** The first version of the specification that has the verb. */
-export const since: Readonly<Record<Verb, string>> = { ADD: '0.1.0', DEL: '0.1.0', CHECK: '0.4.0', STATUS: '1.1.0', GC: '1.1.0' }
+export const since: Readonly<Record<Verb, string>> = {
+  ADD: '0.1.0', DEL: '0.1.0', CHECK: '0.4.0', STATUS: '1.1.0', GC: '1.1.0',
+}
 
 const numbers = (version: string): number[] | undefined =>
   /^\d+\.\d+\.\d+$/.test(version) ? version.split('.').map(Number) : undefined

@@ -9,7 +9,10 @@ const readEntry = (key: string, network: string, value: unknown): Attachment => 
   const containerId = isObject(value) ? lookUp(value, 'containerID') : undefined
   const ifName = isObject(value) ? lookUp(value, 'ifname') : undefined
   if (typeof containerId !== 'string' || containerId === '' || typeof ifName !== 'string' || ifName === '') {
-    throw invalidConfig(`${key} has ${JSON.stringify(value)}`, 'each entry needs containerID and ifname; nothing was removed')
+    throw invalidConfig(
+      `${key} has ${JSON.stringify(value)}`,
+      'each entry needs containerID and ifname; nothing was removed',
+    )
   }
   return { network, containerId, ifName }
 }

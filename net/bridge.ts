@@ -10,7 +10,12 @@ import type { Namespace } from './namespace.ts'
 import { readSysctl, trySysctl, writeSysctl } from './sysctl.ts'
 
 /** What a bridge is to be if it does not exist yet. An existing one keeps its mtu and VLAN filtering. */
-export interface BridgeSpec { readonly name: string; readonly mtu?: number | undefined; readonly vlanFiltering?: boolean; readonly alias: string }
+export interface BridgeSpec {
+  readonly name: string
+  readonly mtu?: number | undefined
+  readonly vlanFiltering?: boolean
+  readonly alias: string
+}
 
 /**
  * A random, locally administered unicast address. Set explicitly it stays: a bridge without one takes that of a port,
@@ -31,7 +36,8 @@ export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias 
   if (found) return found
   const info = { kind: 'bridge', vlanFiltering: vlanFiltering ? 1 : undefined } as const
   try {
-    create(undo, `bridge ${name}`, () => removeIfUnused(host, name), () => host.link.add({ name, mtu, address: randomMac(), info }))
+    create(undo, `bridge ${name}`, () => removeIfUnused(host, name), () =>
+      host.link.add({ name, mtu, address: randomMac(), info }))
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     return host.link.get(name)
@@ -45,21 +51,28 @@ export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias 
 export const raiseBridge = (host: Namespace, bridge: Link, promisc: boolean, undo: Undo): void => {
   const setting = `ipv6/conf/${bridge.name}/accept_ra`
   const before = readSysctl(setting)
-  if (before !== undefined && before !== '0') create(undo, setting, () => trySysctl(setting, before), () => writeSysctl(setting, '0'))
+  if (before !== undefined && before !== '0') {
+    create(undo, setting, () => trySysctl(setting, before), () => writeSysctl(setting, '0'))
+  }
   const { index, up } = bridge
   if (up && (bridge.promisc || !promisc)) return
-  const takeBack = (): void => { if (containerPorts(host, index).length === 0) host.link.set(index, { up, promisc: bridge.promisc }) }
-  create(undo, `state of ${bridge.name}`, takeBack, () => host.link.set(index, { up: true, promisc: promisc || undefined }))
+  const takeBack = (): void => {
+    if (containerPorts(host, index).length === 0) host.link.set(index, { up, promisc: bridge.promisc })
+  }
+  create(undo, `state of ${bridge.name}`, takeBack, () =>
+    host.link.set(index, { up: true, promisc: promisc || undefined }))
 }
 
 const NO_LINKLOCAL_LEARN = 1
 
 /**
- * Has a bridge learn nothing from link-local frames such as LLDP's. The kernel handles these before any nftables rule, so
- * that by one of them a container could take another's hardware address in the FDB.
+ * Has a bridge learn nothing from link-local frames such as LLDP's. The kernel handles these before any nftables rule,
+ * so that by one of them a container could take another's hardware address in the FDB.
  */
 export const ignoreLinkLocalSources = (host: Namespace, bridge: Link): void =>
-  host.link.change(bridge.index, { kind: 'bridge', boolOptions: { value: NO_LINKLOCAL_LEARN, mask: NO_LINKLOCAL_LEARN } })
+  host.link.change(bridge.index, {
+    kind: 'bridge', boolOptions: { value: NO_LINKLOCAL_LEARN, mask: NO_LINKLOCAL_LEARN },
+  })
 
 /** The ports that containers are behind; those labelled for a network as a whole, such as a VLAN's gateway, are not. */
 export const containerPorts = (host: Namespace, bridge: number): readonly Link[] =>
@@ -71,7 +84,8 @@ const DIRECTORY = '/run/fairlead'
 const takeLock = (kind: 'shared' | 'exclusive'): Lock | undefined => {
   const take = (): Lock => new Lock(`${DIRECTORY}/lock`, 0o600, kind)
   // Where /run cannot be written one has to live with the race.
-  return tolerate(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'], () => tolerate(['ENOENT'], take) ?? (makeDirectory(DIRECTORY, 0o700), take()))
+  return tolerate(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'], () =>
+    tolerate(['ENOENT'], take) ?? (makeDirectory(DIRECTORY, 0o700), take()))
 }
 
 /** Runs `step` while nobody on this host runs an `exclusive` one or, being exclusive, any at all. */
@@ -86,7 +100,9 @@ export const whileBridgesAreLocked = <T>(kind: 'shared' | 'exclusive', step: () 
  * bridge holds the shared lock from looking for the bridge until the port is there.
  * @param also done with the lock still held, when the bridge is gone
  */
-export const removeIfUnused = (host: Namespace, name: string, also = (): void => {}): void => whileBridgesAreLocked('exclusive', () => {
+export const removeIfUnused = (
+  host: Namespace, name: string, also = (): void => {},
+): void => whileBridgesAreLocked('exclusive', () => {
   const bridge = host.link.find(name)
   const ports = bridge ? host.link.list({ master: bridge.index }) : []
   if (!ports.every(({ alias }) => isNetworkLabel(alias))) return

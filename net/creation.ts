@@ -5,8 +5,9 @@ import { errnoOf } from '#sys/errno.ts'
 export type Undo = (what: string, step: () => void) => void
 
 /**
- * Runs a step that creates something. How to take it back is registered in any case but one: that the kernel says it has
- * been there before, as somebody else's. An answer of the kernel's may be lost, and then the thing is there all the same.
+ * Runs a step that creates something. How to take it back is registered in any case but one: that the kernel says it
+ * has been there before, as somebody else's. An answer of the kernel's may be lost, and then the thing is there all
+ * the same.
  * @param takeBack must be content with nothing being there
  * @throws what `step` throws
  */

@@ -21,7 +21,8 @@ const isListed = (host: Namespace, bridge: string): boolean =>
   findElement(host.netfilter, fairlead, MAP.name, MAP.type, bridge) !== undefined
 
 const hasBaseRules = (host: Namespace): boolean =>
-  rules(host.netfilter, fairlead, bases.internal).filter(({ expressions }) => looksUp(expressions, MAP.name)).length >= BASE_RULES
+  rules(host.netfilter, fairlead, bases.internal)
+    .filter(({ expressions }) => looksUp(expressions, MAP.name)).length >= BASE_RULES
 
 const hasRules = (host: Namespace, bridge: string): boolean =>
   (findChain(host.netfilter, fairlead, chainOf(bridge))?.use ?? 0) > BRIDGE_RULES

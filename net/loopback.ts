@@ -6,7 +6,11 @@ import type { Namespace } from './namespace.ts'
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address.startsWith('::1/')
 
 /** lo and its addresses, in CIDR form; `foreign` are those that no loopback has. */
-export interface Loopback { readonly link: Link; readonly addresses: readonly string[]; readonly foreign: readonly string[] }
+export interface Loopback {
+  readonly link: Link
+  readonly addresses: readonly string[]
+  readonly foreign: readonly string[]
+}
 
 export const readLoopback = (pod: Namespace): Loopback => {
   const link = pod.link.get('lo')

@@ -61,7 +61,8 @@ const removeChain = (
   const sources = addresses?.filter(address => familyOf(address) === family)
     .map(address => parseIp(address.split('/')[0]!)).filter(bytes => bytes !== undefined)
   const known = jumps.filter(({ expressions }) => sources?.some(address => matchesSource(expressions, address)))
-  // Whoever names other addresses than the chain's has a wrong result in hands; the chain is the attachment's all the same.
+  // Whoever names other addresses than the chain's has a wrong result in hands; the chain is the attachment's all the
+  // same.
   const leaving = known.length > 0 ? known : jumps
   for (const { handle } of leaving) tableOf(tx, table).chain(BASE).deleteRule(handle)
   if (leaving.length === jumps.length) tableOf(tx, table).chain(chain).delete()

@@ -1,6 +1,7 @@
 // Masquerading in our own table: two hash maps from container addresses to the chain of their subnet. A packet costs
 // one lookup and a change a few elements, however many containers there are.
 import { tolerate } from '#sys/errno.ts'
+import { sleep } from '#sys/sleep.ts'
 import { ip, ip6 } from '#netlink/nftables/match.ts'
 import {
   chains, elements, findChain, findElement, looksUp, revise, rules, type ChainInfo,
@@ -133,8 +134,7 @@ export const remove = (
   return found
 }
 
-/** @throws Error naming what is missing */
-export const check = (host: Namespace, comment: string, addresses: readonly string[]): void => {
+const checkOnce = (host: Namespace, comment: string, addresses: readonly string[]): void => {
   const fault = (what: string): Error =>
     new Error(`masquerade: in nftables table inet fairlead ${what}; add the container again`)
   const base = rules(host.netfilter, fairlead, bases.masquerade)
@@ -149,5 +149,21 @@ export const check = (host: Namespace, comment: string, addresses: readonly stri
       throw fault(`chain ${chain} has lost rules`)
     if (!base.some(({ expressions }) => looksUp(expressions, name)))
       throw fault(`chain ${bases.masquerade} has no rule for map ${name}`)
+  }
+}
+
+const CHECK_ATTEMPTS = 5
+const CHECK_PAUSE_MS = 3
+
+/** @throws Error naming what is missing */
+export const check = (host: Namespace, comment: string, addresses: readonly string[]): void => {
+  // What is read while somebody else's transaction is being prepared may be off; a fault lasts.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return checkOnce(host, comment, addresses)
+    } catch (fault) {
+      if (attempt === CHECK_ATTEMPTS) throw fault
+      sleep(CHECK_PAUSE_MS)
+    }
   }
 }

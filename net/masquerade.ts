@@ -33,7 +33,9 @@ export const add = (
  * @param expected whether there should be something: when nothing is found under `addresses`, it is searched for
  * @throws the first error, after everything has been tried
  */
-export const remove = (host: Namespace, attachment: Attachment, addresses?: readonly string[], expected = true): void => {
+export const remove = (
+  host: Namespace, attachment: Attachment, addresses?: readonly string[], expected = true,
+): void => {
   const present = tables(host.netfilter)
   const own = comment(attachment)
   let found = false

@@ -26,7 +26,8 @@ const DETECTION_LIMIT_MS = 5000
 
 /**
  * Waits for duplicate address detection on a link to end.
- * @returns the addresses that somebody else has; those still undecided in the end count as usable if the link has no carrier
+ * @returns the addresses that somebody else has; those still undecided in the end count as usable if the link has no
+ * carrier
  */
 export const waitForAddresses = (namespace: Namespace, index: number): readonly string[] => {
   let present: readonly Addr[] = []

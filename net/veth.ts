@@ -7,14 +7,20 @@ import type { Namespace } from './namespace.ts'
 import { trySysctl } from './sysctl.ts'
 
 /** What a pair is to be. `mtu` goes to both ends, `mac` to the container's. */
-export interface VethSpec { readonly mtu?: number | undefined; readonly mac?: string | undefined; readonly master?: number | undefined }
+export interface VethSpec {
+  readonly mtu?: number | undefined
+  readonly mac?: string | undefined
+  readonly master?: number | undefined
+}
 
 /**
  * ip link add HOSTNAME master MASTER up type veth peer name IFNAME netns POD: one step, so that the container's end is
  * born in its namespace under its final name. The host's end is named and labelled after the attachment.
  * @throws NetlinkError EEXIST when either name is taken
  */
-export const addVeth = (host: Namespace, pod: Namespace, attachment: Attachment, { mtu, mac, master }: VethSpec, undo: Undo): void => {
+export const addVeth = (
+  host: Namespace, pod: Namespace, attachment: Attachment, { mtu, mac, master }: VethSpec, undo: Undo,
+): void => {
   const name = hostLinkName(attachment)
   const info = { kind: 'veth', peer: { name: attachment.ifName, mtu, address: mac, netnsFd: pod.fd } } as const
   // Named and labelled in one write: an unlabelled link of a call that was killed would be nobody's to GC.
@@ -26,11 +32,12 @@ export const addVeth = (host: Namespace, pod: Namespace, attachment: Attachment,
 }
 
 /** Removes an attachment's pair by its derived name; both ends go. @returns whether there was one */
-export const removeVeth = (host: Namespace, attachment: Attachment): boolean => host.link.remove(hostLinkName(attachment))
+export const removeVeth = (host: Namespace, attachment: Attachment): boolean =>
+  host.link.remove(hostLinkName(attachment))
 
 /**
- * Whether the container's interface is one end of a pair that no attachment of ours claims, as those of the Go suite are.
- * Asked when the pair of `attachment` has not been found by its name.
+ * Whether the container's interface is one end of a pair that no attachment of ours claims, as those of the Go suite
+ * are. Asked when the pair of `attachment` has not been found by its name.
  */
 export const isUnclaimedPair = (host: Namespace, pod: Namespace, attachment: Attachment): boolean => {
   const link = pod.link.find(attachment.ifName)
@@ -40,7 +47,8 @@ export const isUnclaimedPair = (host: Namespace, pod: Namespace, attachment: Att
 }
 
 /** The host's ends of all attachments of ours, of any network. */
-export const attachedLinks = (host: Namespace): readonly Link[] => host.link.list().filter(({ alias }) => isAttachmentLabel(alias))
+export const attachedLinks = (host: Namespace): readonly Link[] =>
+  host.link.list().filter(({ alias }) => isAttachmentLabel(alias))
 
 /** Removes the host's ends of a network's attachments that no longer live. */
 export const collectLinks = (host: Namespace, network: string, valid: readonly Attachment[]): void => {

@@ -36,7 +36,11 @@ export const struct = <const F extends Fields>(fields: F): StructCodec<F> => {
 }
 
 // A table holds codecs of every value type, which only `never` and `unknown` cannot both express.
-type AnyCodec = { readonly nested?: true; encode(out: ByteBuffer, value: never): void; decode(bytes: Uint8Array): unknown }
+type AnyCodec = {
+  readonly nested?: true
+  encode(out: ByteBuffer, value: never): void
+  decode(bytes: Uint8Array): unknown
+}
 type ValueOf<C> = C extends Codec<infer T> ? T : never
 type Table = Record<string, readonly [id: number, codec: AnyCodec]>
 
@@ -116,10 +120,13 @@ export const headed = <T>(header: { readonly size: number }, body: Codec<T>): Co
 
 type Kinds = Record<string, AnyCodec>
 /** One shape for each kind, told apart by `kind`. */
-export type ByKind<K extends Kinds> = { [Name in keyof K & string]: { kind: Name } & ValueOf<K[Name]> }[keyof K & string]
+export type ByKind<K extends Kinds> =
+  { [Name in keyof K & string]: { kind: Name } & ValueOf<K[Name]> }[keyof K & string]
 
 /** A set of a kind's name and the data that this kind has: IFLA_LINKINFO, nftables expressions. */
-export const byKind = <const K extends Kinds>(kindId: number, dataId: number, kinds: K): Codec<ByKind<K>> & { readonly nested: true } => {
+export const byKind = <const K extends Kinds>(
+  kindId: number, dataId: number, kinds: K,
+): Codec<ByKind<K>> & { readonly nested: true } => {
   const envelope = attrs({ kind: [kindId, text], data: [dataId, bytes] })
   return {
     nested: true,

@@ -43,7 +43,10 @@ export class ByteBuffer {
   }
 }
 
-/** The unsigned number in bytes `at` to `at + size`, least significant first. @throws RangeError when they are not there */
+/**
+ * The unsigned number in bytes `at` to `at + size`, least significant first.
+ * @throws RangeError when they are not there
+ */
 export const readNumber = (bytes: Uint8Array, at: number, size: number): number => {
   if (at + size > bytes.length) throw new RangeError(`expected ${size} bytes at ${at}, got ${bytes.length - at}`)
   let value = 0

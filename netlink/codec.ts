@@ -87,7 +87,9 @@ export const ip: Codec<string> = {
 }
 
 /** A number with names. A number without a name decodes to its decimal text. */
-export const choice = <const Names extends Record<string, number>>(of: Codec<number>, names: Names): Codec<keyof Names & string> => ({
+export const choice = <const Names extends Record<string, number>>(
+  of: Codec<number>, names: Names,
+): Codec<keyof Names & string> => ({
   encode: (out, name) => of.encode(out, names[name]!),
   decode(data) {
     const number = of.decode(data)

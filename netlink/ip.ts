@@ -46,7 +46,8 @@ const parse6 = (text: string): Uint8Array | undefined => {
 /** The 4 or 16 bytes of an address, or undefined when the text is none (leading zeros, zones and prefixes included). */
 export const parseIp = (text: string): Uint8Array | undefined => text.includes(':') ? parse6(text) : parse4(text)
 
-const mapped = (bytes: Uint8Array): boolean => bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every(byte => byte === 0)
+const mapped = (bytes: Uint8Array): boolean =>
+  bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every(byte => byte === 0)
 
 /** Where the longest run of two or more zero groups lies (the first of equals), or undefined. */
 const longestGap = (values: readonly number[]): { start: number; length: number } | undefined => {

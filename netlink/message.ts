@@ -4,7 +4,8 @@ import { ByteBuffer } from './buffer.ts'
 import { u16, u32 } from './codec.ts'
 
 export const flags = {
-  request: 1, multi: 2, ack: 4, dumpInterrupted: 0x10, replace: 0x100, excl: 0x200, create: 0x400, append: 0x800, dump: 0x300,
+  request: 1, multi: 2, ack: 4, dumpInterrupted: 0x10,
+  replace: 0x100, excl: 0x200, create: 0x400, append: 0x800, dump: 0x300,
   /** On an answer: the refused message is not quoted (NLM_F_CAPPED). */
   capped: 0x100,
   /** On an answer: attributes with the kernel's words follow (NLM_F_ACK_TLVS). */
@@ -25,7 +26,12 @@ export interface Request {
 }
 
 /** One message of the kernel's answer. `body` is a copy and may be kept. */
-export interface Message { readonly type: number; readonly flags: number; readonly sequence: number; readonly body: Uint8Array }
+export interface Message {
+  readonly type: number
+  readonly flags: number
+  readonly sequence: number
+  readonly body: Uint8Array
+}
 
 /** Appends a request to `out` as one netlink message. */
 export const frame = (out: ByteBuffer, request: Request, sequence: number, extraFlags: number): void => {
@@ -41,7 +47,9 @@ export const messages = (datagram: Uint8Array): readonly Message[] => {
   const found: Message[] = []
   for (let at = 0; at + header.size <= datagram.length;) {
     const { length, type, flags: set, sequence } = header.decode(datagram.subarray(at))
-    if (length < header.size || at + length > datagram.length) throw new RangeError(`netlink message of ${length} bytes in a rest of ${datagram.length - at}`)
+    if (length < header.size || at + length > datagram.length) {
+      throw new RangeError(`netlink message of ${length} bytes in a rest of ${datagram.length - at}`)
+    }
     found.push({ type, flags: set, sequence, body: datagram.slice(at + header.size, at + length) })
     at += (length + 3) & ~3
   }

@@ -36,7 +36,8 @@ const refusal = (operation: string, { type, flags: set, body }: Message): Netlin
 
 const DUMP_ATTEMPTS = 5
 
-// One for all sockets: a message is copied out before the next one is read. A dump fills at most 32 KiB of it at a time.
+// One for all sockets: a message is copied out before the next one is read. A dump fills at most 32 KiB of it at a
+// time.
 const datagram = new Uint8Array(1 << 16)
 
 /** A netlink socket in the network namespace that the thread is in when it is made; it stays there for good. */
@@ -60,7 +61,9 @@ export class Socket implements Disposable {
     for (let attempt = 1; ; attempt++) {
       const replies = this.#exchange(request)
       if (!replies.some(reply => reply.flags & flags.dumpInterrupted)) return replies
-      if (attempt === DUMP_ATTEMPTS) throw new NetlinkError(request.operation, 4, 'the dump was interrupted again and again')
+      if (attempt === DUMP_ATTEMPTS) {
+        throw new NetlinkError(request.operation, 4, 'the dump was interrupted again and again')
+      }
     }
   }
 
@@ -106,7 +109,8 @@ export class Socket implements Disposable {
     frame(out, begin, enclosing, 0)
     requests.forEach((request, i) => {
       open.set(++this.#sequence, request)
-      // Refusals come unasked; one acknowledgement, of the last, keeps a long batch from overrunning our receive buffer.
+      // Refusals come unasked; one acknowledgement, of the last, keeps a long batch from overrunning our receive
+      // buffer.
       frame(out, request, this.#sequence, i === requests.length - 1 ? flags.ack : 0)
     })
     const last = this.#sequence

@@ -1,7 +1,8 @@
 // The plugins of the executable: a name in CNI_PATH, and where its driver is. A new plugin is one more line.
 import type { AnyDriver } from '#cni/driver.ts'
 
-// Bun's compiler evaluates a module at its first `require`, so only the plugin that is called is. Node needs to be lent one.
+// Bun's compiler evaluates a module at its first `require`, so only the plugin that is called is. Node needs to be
+// lent one.
 globalThis.require ??= process.getBuiltinModule('node:module').createRequire(import.meta.url)
 
 const drivers: Readonly<Record<string, () => AnyDriver>> = {
@@ -14,4 +15,5 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
 export const pluginNames: readonly string[] = Object.keys(drivers)
 
 /** The driver of a plugin name, undefined when there is none of that name. */
-export const findDriver = (name: string): AnyDriver | undefined => Object.hasOwn(drivers, name) ? drivers[name]!() : undefined
+export const findDriver = (name: string): AnyDriver | undefined =>
+  Object.hasOwn(drivers, name) ? drivers[name]!() : undefined

@@ -4,7 +4,9 @@ interface Hasher { update(text: string): { digest(encoding: 'hex'): string } }
 declare const Bun: { CryptoHasher: new (algorithm: string) => Hasher } | undefined
 
 const hasher = (algorithm: string): Hasher =>
-  typeof Bun === 'undefined' ? process.getBuiltinModule('node:crypto').createHash(algorithm) : new Bun.CryptoHasher(algorithm)
+  typeof Bun === 'undefined'
+    ? process.getBuiltinModule('node:crypto').createHash(algorithm)
+    : new Bun.CryptoHasher(algorithm)
 
 /** SHA-256 of a text in lower-case hexadecimal digits. */
 export const sha256 = (text: string): string => hasher('sha256').update(text).digest('hex')

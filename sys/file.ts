@@ -1,4 +1,5 @@
-// Files, synchronously. What every call of a plugin does goes to libc directly; the rest loads node:fs when it is needed.
+// Files, synchronously. What every call of a plugin does goes to libc directly; the rest loads node:fs when it is
+// needed.
 import { errnoOf, tolerate } from './errno.ts'
 import { close, isReadable, openFile, openFlags, read, setTimes, statx, unlink, write } from './libc.ts'
 import { sleep } from './sleep.ts'
@@ -25,7 +26,8 @@ const S_IFREG = 0o100000
 const S_IFCHR = 0o020000
 
 /** As stat(1) prints it: makedev(3). */
-const deviceNumber = (major: number, minor: number): number => minor % 256 + major * 256 + Math.floor(minor / 256) * 2 ** 20
+const deviceNumber = (major: number, minor: number): number =>
+  minor % 256 + major * 256 + Math.floor(minor / 256) * 2 ** 20
 
 /** Reads a struct statx: offsets of include/uapi/linux/stat.h, the same on every machine. */
 const statusFrom = (found: Uint8Array): FileStatus => {
@@ -43,11 +45,15 @@ const statusFrom = (found: Uint8Array): FileStatus => {
 
 const absent = ['ENOENT', 'ENOTDIR']
 
-/** Opens an existing file for reading, without waiting where somebody has put a pipe in its place. @throws SyscallError */
+/**
+ * Opens an existing file for reading, without waiting where somebody has put a pipe in its place.
+ * @throws SyscallError
+ */
 export const open = (path: string): number => openFile(path, openFlags.read | openFlags.nonblock)
 
 /** Opens a file for reading, creating an empty one with `mode` where there is none. */
-export const openOrCreate = (path: string, mode: number): number => openFile(path, openFlags.read | openFlags.create, mode)
+export const openOrCreate = (path: string, mode: number): number =>
+  openFile(path, openFlags.read | openFlags.create, mode)
 
 /** Standard input and output may have been made non-blocking by whoever shares them. */
 const patiently = (step: () => number): number => {
@@ -85,7 +91,9 @@ const named = <T>(path: string, step: () => T): T => {
   try {
     return step()
   } catch (error) {
-    throw error instanceof Error && !('path' in error && error.path) ? Object.assign(error, { path, message: `${path}: ${error.message}` }) : error
+    throw error instanceof Error && !('path' in error && error.path)
+      ? Object.assign(error, { path, message: `${path}: ${error.message}` })
+      : error
   }
 }
 
@@ -103,13 +111,13 @@ const readAll = (fd: number): Uint8Array => {
 }
 
 /**
- * What can be read from an open descriptor before it stays silent for some milliseconds: for readers that would rather do
- * without than wait.
+ * What can be read from an open descriptor before it stays silent for some milliseconds: for readers that would rather
+ * do without than wait.
  */
 export const readPromptly = (fd: number, patience: number): Uint8Array => {
   let bytes = new Uint8Array()
   while (isReadable(fd, patience)) {
-    const chunk = new Uint8Array(1 << 16)
+    const chunk = new Uint8Array(4096)
     const count = readInto(fd, chunk)
     if (count === 0) break
     const longer = new Uint8Array(bytes.length + count)
@@ -125,10 +133,12 @@ export const readBytes = (file: number | string): Uint8Array =>
   typeof file === 'number' ? readAll(file) : named(file, () => using(open(file), readAll))
 
 /** A file's text, or undefined when there is no such file. */
-export const readText = (path: string): string | undefined => tolerate(absent, () => new TextDecoder().decode(readBytes(path)))
+export const readText = (path: string): string | undefined =>
+  tolerate(absent, () => new TextDecoder().decode(readBytes(path)))
 
 /** Writes into an existing file such as one of /proc/sys, with a single write(2). */
-export const writeExisting = (path: string, text: string): void => named(path, () => using(openFile(path, openFlags.write), fd => writeAll(fd, text)))
+export const writeExisting = (path: string, text: string): void =>
+  named(path, () => using(openFile(path, openFlags.write), fd => writeAll(fd, text)))
 
 /** Creates a file that must not exist yet. @returns false, touching nothing, when it does */
 export const createFile = (path: string, text: string, mode: number): boolean => {
@@ -147,10 +157,12 @@ const writeWith = (flags: number, path: string, text: string, mode: number): voi
   named(path, () => using(openFile(path, openFlags.write | openFlags.create | flags, mode), fd => writeAll(fd, text)))
 
 /** Writes a file in place, created with `mode` where there is none. */
-export const writeText = (path: string, text: string, mode: number): void => writeWith(openFlags.truncate, path, text, mode)
+export const writeText = (path: string, text: string, mode: number): void =>
+  writeWith(openFlags.truncate, path, text, mode)
 
 /** Adds to the end of a file, created with `mode` where there is none. */
-export const appendText = (path: string, text: string, mode: number): void => writeWith(openFlags.append, path, text, mode)
+export const appendText = (path: string, text: string, mode: number): void =>
+  writeWith(openFlags.append, path, text, mode)
 
 /** Replaces a file in one step: readers see the old text or the new, never a part, also after a crash. */
 export const replaceFile = (path: string, text: string, mode: number): void => {
@@ -197,5 +209,8 @@ export const readRandom = (size: number): Uint8Array => {
 /** Whether files can be created in a directory, or changed, by this process. */
 export const isWritable = (path: string): boolean => {
   const { accessSync, constants } = slowly()
-  return tolerate(['EACCES', 'EROFS', 'EPERM', ...absent], () => { accessSync(path, constants.W_OK); return true }) ?? false
+  return tolerate(['EACCES', 'EROFS', 'EPERM', ...absent], () => {
+    accessSync(path, constants.W_OK)
+    return true
+  }) ?? false
 }

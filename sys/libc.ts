@@ -94,7 +94,9 @@ const cString = (call: string, path: string): Uint8Array => {
 }
 
 // include/uapi/asm-generic/fcntl.h
-export const openFlags = { read: 0, write: 1, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000, nonblock: 0o4000 } as const
+export const openFlags = {
+  read: 0, write: 1, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000, nonblock: 0o4000,
+} as const
 const O_CLOEXEC = 0o2000000
 
 /** open(2), closed on exec. @param flags a sum of `openFlags` @throws SyscallError */
@@ -102,7 +104,8 @@ export const openFile = (path: string, flags: number, mode = 0): number =>
   invoke('open', path, cString('open', path), flags | O_CLOEXEC, mode)
 
 /** read(2): at most the size of `buffer`. @returns the number of bytes, 0 at the end @throws SyscallError */
-export const read = (fd: number, buffer: Uint8Array): number => invoke('read', undefined, fd, buffer, BigInt(buffer.length))
+export const read = (fd: number, buffer: Uint8Array): number =>
+  invoke('read', undefined, fd, buffer, BigInt(buffer.length))
 
 const POLLIN = 1
 
@@ -129,8 +132,11 @@ const STATX_SIZE = 256
 /** statx(2) of a path, through symbolic links, or of an open file. @returns a struct statx @throws SyscallError */
 export const statx = (file: string | number): Uint8Array => {
   const buffer = new Uint8Array(STATX_SIZE)
-  if (typeof file === 'number') invoke('statx', undefined, file, cString('statx', ''), AT_EMPTY_PATH, STATX_BASIC, buffer)
-  else invoke('statx', file, AT_FDCWD, cString('statx', file), 0, STATX_BASIC, buffer)
+  if (typeof file === 'number') {
+    invoke('statx', undefined, file, cString('statx', ''), AT_EMPTY_PATH, STATX_BASIC, buffer)
+  } else {
+    invoke('statx', file, AT_FDCWD, cString('statx', file), 0, STATX_BASIC, buffer)
+  }
   return buffer
 }
 
@@ -141,7 +147,8 @@ export const setTimes = (path: string, seconds: number): void => {
 }
 
 /** socket(2). Returns the file descriptor. @throws SyscallError */
-export const socket = (family: number, type: number, protocol: number): number => invoke('socket', undefined, family, type, protocol)
+export const socket = (family: number, type: number, protocol: number): number =>
+  invoke('socket', undefined, family, type, protocol)
 
 /** setsockopt(2) with an int value. @throws SyscallError */
 export const setsockopt = (fd: number, level: number, name: number, value: number): void => {
@@ -159,5 +166,8 @@ export const newNetns = (): void => { invoke('unshare', undefined, CLONE_NEWNET)
 // include/uapi/asm-generic/fcntl.h
 const locks = { shared: 1, exclusive: 2, none: 8 } as const
 
-/** Takes, or gives back, the flock(2) of an open file, waiting for it. Closing the file gives it back too. @throws SyscallError */
+/**
+ * Takes, or gives back, the flock(2) of an open file, waiting for it. Closing the file gives it back too.
+ * @throws SyscallError
+ */
 export const lock = (fd: number, kind: keyof typeof locks): void => { invoke('flock', undefined, fd, locks[kind]) }

@@ -2,7 +2,9 @@
 import { close, openOrCreate } from './file.ts'
 import { lock } from './libc.ts'
 
-/** A flock(2) on `path`, exclusive unless told otherwise, held until disposed. Waits for other holders. The file stays. */
+/**
+ * A flock(2) on `path`, exclusive unless told otherwise, held until disposed. Waits for other holders. The file stays.
+ */
 export class Lock implements Disposable {
   readonly #fd: number
 

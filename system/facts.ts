@@ -60,7 +60,10 @@ function ruleFacts(rules: string): string[] {
   })
 }
 
-/** Counters and caches of a network, not of a container: content changes with every address, an index has its own name. */
+/**
+ * Counters and caches of a network, not of a container: content changes with every address, an index has its own
+ * name.
+ */
 const counter = /\/(lock|last_reserved_ip\.\d+|fairlead\/host-local\/[\d-]+)$/
 
 function fileFact({ path, content }: StoredFile): string {

@@ -20,7 +20,8 @@ const flags = [
 ]
 
 const compile = (...more: string[]): void => {
-  const run = spawnSync('node_modules/.bin/bun', ['build', ...flags, ...more, 'cli/main.ts', '--outfile', fresh], { encoding: 'utf8' })
+  const args = ['build', ...flags, ...more, 'cli/main.ts', '--outfile', fresh]
+  const run = spawnSync('node_modules/.bin/bun', args, { encoding: 'utf8' })
   if (run.status !== 0) throw new Error(`bun build exited with ${run.status}: ${run.stderr}`)
 }
 

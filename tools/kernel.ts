@@ -1,5 +1,5 @@
-// For *.kernel.test.ts: namespaces, observers, packets, and polite skips. The namespaces have no names and no holders: the
-// kernel takes them away with the process that made them, also after a crash, and tests side by side never meet.
+// For *.kernel.test.ts: namespaces, observers, packets, and polite skips. The namespaces have no names and no holders:
+// the kernel takes them away with the process that made them, also after a crash, and tests side by side never meet.
 import { spawnSync } from 'node:child_process'
 import { errnoOf } from '#sys/errno.ts'
 import { Namespace } from '#net/namespace.ts'

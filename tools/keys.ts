@@ -28,7 +28,9 @@ const line = ({ key, schema }: Row): string => {
 
 const table = (schema: Schema): string => {
   const described = rows(schema).filter(row => row.schema.description !== undefined)
-  return described.length === 0 ? 'None.' : ['| key | type | default | meaning |', '|---|---|---|---|', ...described.map(line)].join('\n')
+  return described.length === 0
+    ? 'None.'
+    : ['| key | type | default | meaning |', '|---|---|---|---|', ...described.map(line)].join('\n')
 }
 
 const marked = /(<!-- keys -->\n)[\s\S]*?(<!-- \/keys -->)/
@@ -37,8 +39,10 @@ const marked = /(<!-- keys -->\n)[\s\S]*?(<!-- \/keys -->)/
 export const withKeys = (readme: string, schema: Schema): string =>
   readme.replace(marked, (_, open: string, close: string) => `${open}${table(schema)}\n${close}`)
 
+interface Readme { readonly file: string; readonly text: string; readonly wanted: string }
+
 /** Every plugin's README with what it should say. */
-export const readmes = async (): Promise<readonly { readonly file: string; readonly text: string; readonly wanted: string }[]> =>
+export const readmes = async (): Promise<readonly Readme[]> =>
   Promise.all(globSync('plugins/*/config.ts').map(async config => {
     const folder = dirname(config)
     const { schema }: { schema: Schema } = await import(`#plugins/${basename(folder)}/config.ts`)

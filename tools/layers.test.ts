@@ -14,7 +14,8 @@ const may: Readonly<Record<string, readonly string[]>> = {
   ...outside,
 }
 const folders = Object.keys(may)
-const sources = globSync(`{${folders.join()}}/**/*.ts`).filter(file => !file.endsWith('.test.ts') && !file.includes('node_modules'))
+const files = globSync(`{${folders.join()}}/**/*.ts`).filter(file => !file.includes('node_modules'))
+const sources = files.filter(file => !file.endsWith('.test.ts'))
 
 const importsOf = (file: string): readonly string[] =>
   [...readFileSync(file, 'utf8').matchAll(/(?:from|require\(|import\() ?'([^']+)'/g)].map(([, target]) => target!)
@@ -29,14 +30,16 @@ const folderOf = (file: string, target: string): string | undefined => {
 test('imports point down', async t => {
   const wrong = sources.flatMap(file => {
     const allowed = ['build', 'package.json', ...may[file.split('/')[0]!]!]
-    return importsOf(file).filter(target => !allowed.includes(folderOf(file, target) ?? 'build')).map(target => `${file} imports ${target}`)
+    return importsOf(file).filter(target => !allowed.includes(folderOf(file, target) ?? 'build'))
+      .map(target => `${file} imports ${target}`)
   })
   t.same(wrong, [])
 })
 
 test('no plugin imports another', async t => {
   const inFolders = sources.filter(file => /^plugins\/[^/]+\//.test(file))
-  const wrong = inFolders.filter(file => importsOf(file).some(target => target.startsWith('#plugins/') || target.startsWith('../')))
+  const isOutside = (target: string): boolean => target.startsWith('#plugins/') || target.startsWith('../')
+  const wrong = inFolders.filter(file => importsOf(file).some(isOutside))
   t.same(wrong, [])
 })
 
@@ -52,4 +55,10 @@ test('no default exports, no enums', async t => {
 
 test('no file is longer than 250 lines', async t => {
   t.same(sources.filter(file => readFileSync(file, 'utf8').trimEnd().split('\n').length > 250), [])
+})
+
+test('no line is longer than 120 columns', async t => {
+  const wrong = files.flatMap(file => readFileSync(file, 'utf8').split('\n')
+    .flatMap((line, i) => line.length > 120 ? [`${file}:${i + 1}`] : []))
+  t.same(wrong, [])
 })

@@ -22,7 +22,8 @@ const script = (bin: string): string => `
 
 /**
  * Uses a compiled, not yet hardened executable as a bridge network would.
- * @returns paths of order files, none where the calls cannot be made: without root the executable is laid out as it comes
+ * @returns paths of order files, none where the calls cannot be made: without root the executable is laid out as it
+ * comes
  */
 export const recordOrder = (executable: string, plugins: readonly string[]): readonly string[] => {
   const bin = resolve('build/order')

@@ -1,5 +1,6 @@
-// `make test`: the tests beside the code and of the whole system, then conformance of our suite and, as a control of the
-// runner, of the reference suite. Shows what failed and why anything was skipped, and ends with one line that counts all.
+// `make test`: the tests beside the code and of the whole system, then conformance of our suite and, as a control of
+// the runner, of the reference suite. Shows what failed and why anything was skipped, and ends with one line that
+// counts all.
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 
@@ -9,7 +10,9 @@ const [ours, reference] = ['build/bin', process.env['PEER'] ?? '/usr/lib/cni']
 const logs = 'build/logs'
 
 /** Runs a command with its output in a file. */
-const run = (log: string, command: string, args: readonly string[]): { readonly ok: boolean; readonly output: string } => {
+const run = (
+  log: string, command: string, args: readonly string[],
+): { readonly ok: boolean; readonly output: string } => {
   const file = openSync(`${logs}/${log}.tap`, 'w')
   const { status } = spawnSync(command, args, { stdio: ['ignore', file, 'inherit'] })
   closeSync(file)
@@ -29,7 +32,9 @@ const points = (output: string, begins: RegExp): string[] => {
 const report = (output: string): void => {
   for (const point of points(output, /^\s*not ok /)) console.log(point)
   const reasons = new Map<string, number>()
-  for (const [, reason = ''] of output.matchAll(/^\s*ok .*# SKIP ?(.*)$/gim)) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+  for (const [, reason = ''] of output.matchAll(/^\s*ok .*# SKIP ?(.*)$/gim)) {
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+  }
   for (const [reason, count] of [...reasons].sort()) console.log(`  skipped ${count}: ${reason || 'no reason given'}`)
 }
 

@@ -34,7 +34,9 @@ export const cases: readonly Case[] = [
     id: 'L01', level: 'DEF', applies: ['ALL'], title: 'Kubernetes args',
     run(world) {
       world.requireAttach()
-      for (const pairs of [['IgnoreUnknown=1', ...kubernetesArgs], [...kubernetesArgs].reverse().concat('IgnoreUnknown=1')]) {
+      const ignoring = ['IgnoreUnknown=1', ...kubernetesArgs]
+      const reversed = [...kubernetesArgs].reverse().concat('IgnoreUnknown=1')
+      for (const pairs of [ignoring, reversed]) {
         const attempt = { pod: world.addPod(), env: { CNI_ARGS: pairs.join(';') } }
         world.add(attempt)
         if (isAtLeast(world.subject.version, '0.4.0')) succeeds(world.call('CHECK', attempt))

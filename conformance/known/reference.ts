@@ -85,7 +85,6 @@ export const reference: readonly Deviation[] = [
   { id: 'X30', reason: 'portmap DEL does nothing without portMappings', cases: { F12: ['portmap'] } },
   { id: 'X31', reason: 'unknown fields of prevResult are dropped', cases: { K03: all } },
   { id: 'X32', reason: 'tuning compares MAC addresses as text', cases: { G23: ['tuning'] } },
-  { id: 'X33', reason: 'portmap passes a missing protocol to iptables', cases: { K13: ['portmap'] } },
   {
     id: 'X34', reason: 'sbr CHECK looks at nothing; loopback and sbr take CHECK without prevResult',
     cases: { G02: ['sbr'], G19: ['sbr'] },

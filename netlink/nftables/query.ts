@@ -96,16 +96,19 @@ export const generation = (socket: Socket): number => {
 }
 
 const ATTEMPTS = 200
+/** A use count may be off for as long as somebody else's transaction is being prepared. */
+const BUSY_ATTEMPTS = 20
 
 /**
  * Looks and changes in one step: `build` may ask the kernel and decide by the answers; when another change came in
  * between, it runs again. Somebody gets on with every attempt, so even many at once come to an end.
- * @throws NetlinkError ERESTART when the ruleset does not come to rest
+ * @throws NetlinkError ERESTART when the ruleset does not come to rest, EBUSY when something stays in use
  */
 export const revise = (socket: Socket, build: (tx: Transaction) => void): void => {
   for (let attempt = 1; ; attempt++) {
     const seen = generation(socket)
-    const done = tolerate(attempt < ATTEMPTS ? ['ERESTART'] : [], () => {
+    const passing = attempt < BUSY_ATTEMPTS ? ['ERESTART', 'EBUSY'] : attempt < ATTEMPTS ? ['ERESTART'] : []
+    const done = tolerate(passing, () => {
       commit(socket, build, seen)
       return true
     })

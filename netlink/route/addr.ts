@@ -45,7 +45,9 @@ const request = (operation: string, type: number, flag: number, { index, address
   return {
     operation: `${operation} ${address}`, type, flags: flag,
     body(out) {
-      ifaddrmsg.encode(out, { family: familyNumber(familyOf(text)), prefixLength, index, flags: noDad ? IFA_F_NODAD : 0 })
+      ifaddrmsg.encode(out, {
+        family: familyNumber(familyOf(text)), prefixLength, index, flags: noDad ? IFA_F_NODAD : 0,
+      })
       addrAttrs.encode(out, { local: text, address: text, broadcast: broadcastOf(text, prefixLength) })
     },
   }

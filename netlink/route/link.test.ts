@@ -1,5 +1,5 @@
-// Expected bytes: strace -e trace=sendmsg -e write=all ip link …. We differ in two ways that the kernel allows: NLA_F_NESTED
-// is set, and the text of a kind ends with a NUL.
+// Expected bytes: strace -e trace=sendmsg -e write=all ip link …. We differ in two ways that the kernel allows:
+// NLA_F_NESTED is set, and the text of a kind ends with a NUL.
 import { test } from 'tap'
 import { encoded, text, u32 } from '../codec.ts'
 import { attrs, byKind, list, nest, struct } from '../attrs.ts'
@@ -11,7 +11,8 @@ const info = byKind(1, 2, kinds)
 test('link info of ip link add v0 type veth peer name eth0', async t => {
   const bytes = encoded(info, { kind: 'veth', peer: { name: 'eth0' } })
   t.equal(Buffer.from(bytes).toString('hex'),
-    '09000100' + '7665746800000000' + '24000280' + '20000180' + '00000000000000000000000000000000' + '09000300' + '6574683000000000')
+    '09000100' + '7665746800000000' + '24000280' + '20000180' + '00000000000000000000000000000000' +
+    '09000300' + '6574683000000000')
 })
 
 test('link info of ip link add mv0 type macvlan mode bridge', async t => {
@@ -39,7 +40,8 @@ test('a truncated or impossible attribute is an error, not garbage', async t => 
 
 test('lists and headers survive the way there and back', async t => {
   const vlans = nest(list(2, struct({ flags: u16, vid: u16 })))
-  t.same(vlans.decode(encoded(vlans, [{ flags: 6, vid: 100 }, { flags: 0, vid: 200 }])), [{ flags: 6, vid: 100 }, { flags: 0, vid: 200 }])
+  const entries = [{ flags: 6, vid: 100 }, { flags: 0, vid: 200 }]
+  t.same(vlans.decode(encoded(vlans, entries)), entries)
   const head = struct({ family: u8, pad: u8, index: u16 })
   t.same(head.decode(encoded(head as never, { index: 513 } as never)), { family: 0, pad: 0, index: 513 })
 })

@@ -50,7 +50,11 @@ export interface Link extends Omit<Known, 'info' | 'name' | 'mtu'> {
   readonly promisc: boolean
   readonly loopback: boolean
   /** `kind` is empty for hardware and loopback. */
-  readonly info: { readonly kind: string; readonly vlanFiltering?: number | undefined; readonly mode?: string | undefined }
+  readonly info: {
+    readonly kind: string
+    readonly vlanFiltering?: number | undefined
+    readonly mode?: string | undefined
+  }
   readonly port: Port | undefined
 }
 
@@ -106,7 +110,8 @@ export class Links {
 
   /** The request behind `add`, for sending several at once. */
   adding(spec: LinkSpec): Request {
-    return request(`link add ${spec.name ?? ''} type ${spec.info?.kind ?? ''}`, RTM_NEWLINK, flags.create | flags.excl, 0, spec)
+    const operation = `link add ${spec.name ?? ''} type ${spec.info?.kind ?? ''}`
+    return request(operation, RTM_NEWLINK, flags.create | flags.excl, 0, spec)
   }
 
   /** ip link set. */
@@ -157,6 +162,7 @@ export class Links {
 
   /** ip link show: all of them, or those with this master. */
   list({ master }: { readonly master?: number } = {}): Link[] {
-    return this.#socket.request(request('link show', RTM_GETLINK, flags.dump, 0, { master })).map(message => decodeLink(message.body))
+    return this.#socket.request(request('link show', RTM_GETLINK, flags.dump, 0, { master }))
+      .map(message => decodeLink(message.body))
   }
 }

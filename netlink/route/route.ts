@@ -9,10 +9,13 @@ const RTM_NEWROUTE = 24
 const RTM_DELROUTE = 25
 const RTM_GETROUTE = 26
 
-const rtmsg = struct({ family: u8, dstLength: u8, srcLength: u8, tos: u8, table: u8, protocol: u8, scope: u8, type: u8, flags: u32 })
+const rtmsg = struct({
+  family: u8, dstLength: u8, srcLength: u8, tos: u8, table: u8, protocol: u8, scope: u8, type: u8, flags: u32,
+})
 const metrics = nest(attrs({ mtu: [2, u32], advmss: [8, u32] }))
 const routeAttrs = attrs({
-  dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32], prefSrc: [7, ip], metrics: [8, metrics], table: [15, u32],
+  dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32], prefSrc: [7, ip],
+  metrics: [8, metrics], table: [15, u32],
 })
 
 // include/uapi/linux/rtnetlink.h
@@ -49,10 +52,12 @@ const request = (operation: string, type: number, flag: number, route: Route): R
     body(out) {
       rtmsg.encode(out, {
         family: familyNumber(familyOf(network)), dstLength: Number(length), type: RTN_UNICAST, protocol: RTPROT_BOOT,
-        table: table < 256 ? table : RT_TABLE_UNSPEC, scope: route.scope ?? scope.global, flags: route.onlink ? RTNH_F_ONLINK : 0,
+        table: table < 256 ? table : RT_TABLE_UNSPEC, scope: route.scope ?? scope.global,
+        flags: route.onlink ? RTNH_F_ONLINK : 0,
       })
       routeAttrs.encode(out, {
-        dst: Number(length) > 0 ? network : undefined, oif: route.dev, gateway: route.via, priority: route.priority, prefSrc: route.src,
+        dst: Number(length) > 0 ? network : undefined, oif: route.dev, gateway: route.via,
+        priority: route.priority, prefSrc: route.src,
         metrics: mtu === undefined && advmss === undefined ? undefined : { mtu, advmss },
         table: table < 256 ? undefined : table,
       })
@@ -72,7 +77,9 @@ export class Routes {
   adding(route: Route): Request { return request('route add', RTM_NEWROUTE, flags.create, route) }
 
   /** ip route replace. */
-  replace(route: Route): void { this.#socket.request(request('route replace', RTM_NEWROUTE, flags.create | flags.replace, route)) }
+  replace(route: Route): void {
+    this.#socket.request(request('route replace', RTM_NEWROUTE, flags.create | flags.replace, route))
+  }
 
   /** ip route del. @throws NetlinkError ESRCH when there is none */
   del(route: Route): void { this.#socket.request(request('route del', RTM_DELROUTE, 0, route)) }
@@ -84,11 +91,13 @@ export class Routes {
     })
     return replies.flatMap(({ body }) => {
       const head = rtmsg.decode(body)
-      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table } = routeAttrs.decode(body.subarray(rtmsg.size))
+      const found = routeAttrs.decode(body.subarray(rtmsg.size))
+      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table } = found
       if (head.type !== RTN_UNICAST || oif === undefined) return []
       const any = head.family === familyNumber('ipv6') ? '::' : '0.0.0.0'
       return [{
-        dst: `${dst ?? any}/${head.dstLength}`, dev: oif, via: gateway, src: prefSrc, priority, table: table ?? head.table, scope: head.scope,
+        dst: `${dst ?? any}/${head.dstLength}`, dev: oif, via: gateway, src: prefSrc, priority,
+        table: table ?? head.table, scope: head.scope,
         mtu: measured?.mtu, advmss: measured?.advmss,
       }]
     })

@@ -32,7 +32,10 @@ export class Vlans {
   /** Whether this kernel filters VLANs on bridges (CONFIG_BRIDGE_VLAN_FILTERING): only then it can dump them. */
   supported(): boolean {
     try {
-      this.#socket.request({ operation: 'bridge vlan global show', type: RTM_GETVLAN, flags: flags.dump, body: out => brVlanMsg.encode(out, { family: AF_BRIDGE }) })
+      this.#socket.request({
+        operation: 'bridge vlan global show', type: RTM_GETVLAN, flags: flags.dump,
+        body: out => brVlanMsg.encode(out, { family: AF_BRIDGE }),
+      })
       return true
     } catch (error) {
       if (errnoOf(error) === 'EOPNOTSUPP') return false
@@ -63,10 +66,15 @@ export class Vlans {
     })
     return replies.filter(({ body }) => ifinfomsg.decode(body).index === port)
       .flatMap(({ body }) => vlanAttrs.decode(body.subarray(ifinfomsg.size)).spec ?? [])
-      .map(({ flags: set, vid }) => ({ vid, pvid: (set & vlanFlags.pvid) !== 0, untagged: (set & vlanFlags.untagged) !== 0 }))
+      .map(({ flags: set, vid }) => ({
+        vid, pvid: (set & vlanFlags.pvid) !== 0, untagged: (set & vlanFlags.untagged) !== 0,
+      }))
   }
 
-  #change(operation: string, type: number, port: number, entries: readonly { readonly flags: number; readonly vid: number }[]): void {
+  #change(
+    operation: string, type: number, port: number,
+    entries: readonly { readonly flags: number; readonly vid: number }[],
+  ): void {
     this.#socket.request({
       operation, type, flags: 0,
       body(out) {

@@ -30,7 +30,10 @@ class Node {
   config(extra: object): Json {
     return {
       cniVersion: '1.1.0', name: 'net', type: 'bridge', bridge: 'br0', isDefaultGateway: true, ...extra,
-      ipam: { type: 'host-local', dataDir: this.leases, ranges: [[{ subnet: '10.1.2.0/24' }], [{ subnet: 'fd00:1::/64' }]] },
+      ipam: {
+        type: 'host-local', dataDir: this.leases,
+        ranges: [[{ subnet: '10.1.2.0/24' }], [{ subnet: 'fd00:1::/64' }]],
+      },
     }
   }
 
@@ -51,7 +54,9 @@ class Node {
   }
 
   get links(): string[] { return this.host.link.list().map(({ name }) => name).filter(name => name !== 'lo') }
-  get recorded(): string[] { return readdirSync(join(this.leases, 'net')).filter(name => /[.:]/.test(name) && !name.startsWith('last')) }
+  get recorded(): string[] {
+    return readdirSync(join(this.leases, 'net')).filter(name => /[.:]/.test(name) && !name.startsWith('last'))
+  }
 }
 
 const skip = lacks('ip') || lacks('nft') || lacks('ping')
@@ -64,7 +69,11 @@ test('bridge', { skip }, async t => {
     const [one, two] = [node.pod(), node.pod()]
     const result = node.call('ADD', one, node.config({ mtu: 1400 }))
     t.match(result, {
-      interfaces: [{ name: 'br0', mtu: 1400 }, { name: hostLinkName({ network: 'net', containerId: 'c1', ifName: 'eth0' }) }, { name: 'eth0', mtu: 1400, sandbox: one.path }],
+      interfaces: [
+        { name: 'br0', mtu: 1400 },
+        { name: hostLinkName({ network: 'net', containerId: 'c1', ifName: 'eth0' }) },
+        { name: 'eth0', mtu: 1400, sandbox: one.path },
+      ],
       ips: [{ address: '10.1.2.2/24', gateway: '10.1.2.1', interface: 2 }, { address: 'fd00:1::2/64', interface: 2 }],
       routes: [{ dst: '0.0.0.0/0', gw: '10.1.2.1' }, { dst: '::/0', gw: 'fd00:1::1' }],
     })
@@ -84,7 +93,8 @@ test('bridge', { skip }, async t => {
     node.call('ADD', pod, node.config({}))
     t.equal(host.link.get('br0').address, before)
     const port = hostLinkName({ network: 'net', containerId: 'c1', ifName: 'eth0' })
-    t.equal(output(host, 'cat', ['/proc/sys/net/ipv6/conf/br0/accept_ra', `/proc/sys/net/ipv6/conf/${port}/accept_ra`]), '0\n0\n')
+    const settings = ['br0', port].map(name => `/proc/sys/net/ipv6/conf/${name}/accept_ra`)
+    t.equal(output(host, 'cat', settings), '0\n0\n')
     t.match(observe(host, 'ip', '-j', 'link', 'show', port), [{ ifalias: 'fairlead:net/c1/eth0' }])
     node.call('DEL', pod, node.config({}))
   })
@@ -101,16 +111,21 @@ test('bridge', { skip }, async t => {
   t.test('a network without IPv6 has it switched off in the container', async t => {
     const pod = node.pod()
     const routes = [{ dst: '192.0.2.0/24' }, { dst: '2001:db8::/32' }]
-    const config = { ...node.config({}), ipam: { type: 'host-local', dataDir: node.leases, subnet: '10.1.2.0/24', routes } }
+    const ipam = { type: 'host-local', dataDir: node.leases, subnet: '10.1.2.0/24', routes }
+    const config = { ...node.config({}), ipam }
     const result = node.call('ADD', pod, config)
     t.match(result, { routes: [{ dst: '192.0.2.0/24' }, { dst: '0.0.0.0/0' }] }, 'a route of IPv6 would lead nowhere')
-    t.same(pod.addr.list(pod.link.get('eth0').index).map(({ address }) => address).filter(address => address.includes(':')), [])
+    const addresses = pod.addr.list(pod.link.get('eth0').index).map(({ address }) => address)
+    t.same(addresses.filter(address => address.includes(':')), [])
     node.call('DEL', pod, config)
   })
 
   t.test('the hardware address: runtimeConfig before args before CNI_ARGS', async t => {
     const sources = [
-      { wanted: '02:00:00:00:00:0a', config: { runtimeConfig: { mac: '02-00-00-00-00-0A' }, args: { cni: { mac: '02:00:00:00:00:0b' } } } },
+      {
+        wanted: '02:00:00:00:00:0a',
+        config: { runtimeConfig: { mac: '02-00-00-00-00-0A' }, args: { cni: { mac: '02:00:00:00:00:0b' } } },
+      },
       { wanted: '02:00:00:00:00:0b', config: { args: { cni: { mac: '02:00:00:00:00:0B' } } } },
       { wanted: '02:00:00:00:00:0c', config: {} },
     ]
@@ -120,7 +135,8 @@ test('bridge', { skip }, async t => {
       t.equal(pod.link.get('eth0').address, wanted)
       node.call('DEL', pod, node.config({}))
     }
-    t.throws(() => node.call('ADD', node.pod(), node.config({ runtimeConfig: { mac: '01:00:00:00:00:01' } })), { code: 7, message: /runtimeConfig\.mac/ })
+    const multicast = node.config({ runtimeConfig: { mac: '01:00:00:00:00:01' } })
+    t.throws(() => node.call('ADD', node.pod(), multicast), { code: 7, message: /runtimeConfig\.mac/ })
   })
 
   t.test('another address on the bridge is refused with everything taken back, or replaced when forced', async t => {
@@ -132,7 +148,8 @@ test('bridge', { skip }, async t => {
     t.same(node.links, ['br0'])
     t.same(node.recorded, [])
     node.call('ADD', pod, node.config({ forceAddress: true }))
-    t.same(host.addr.list(index).map(({ address }) => address).filter(address => !address.includes(':')), ['10.1.2.1/24'])
+    const addresses = host.addr.list(index).map(({ address }) => address)
+    t.same(addresses.filter(address => !address.includes(':')), ['10.1.2.1/24'])
     node.call('DEL', pod, node.config({}))
   })
 
@@ -175,7 +192,8 @@ test('bridge', { skip }, async t => {
     node.call('DEL', pod, config)
   })
 
-  t.test('VLAN keys on a kernel that cannot filter VLANs', { skip: host.vlan.supported() ? 'this kernel can' : false }, async t => {
+  const canFilter = host.vlan.supported() ? 'this kernel can' : false
+  t.test('VLAN keys on a kernel that cannot filter VLANs', { skip: canFilter }, async t => {
     const before = node.links
     t.throws(() => node.call('ADD', node.pod(), node.config({ vlan: 100 })), { code: 104, message: /vlan 100/ })
     t.throws(() => node.call('STATUS', undefined, node.config({ vlanTrunk: [{ id: 5 }] })), { code: 104 })
@@ -198,13 +216,19 @@ test('bridge', { skip }, async t => {
   })
 })
 
-test('attachments of the Go suite', { skip: skip || (spawnSync('test', ['-x', `${REFERENCE}/bridge`]).status === 0 ? false : 'no reference suite') }, async t => {
+const lacksReference = skip ||
+  (spawnSync('test', ['-x', `${REFERENCE}/bridge`]).status === 0 ? false : 'no reference suite')
+
+test('attachments of the Go suite', { skip: lacksReference }, async t => {
   const node = new Node(t)
   const { host } = node
   const reference = (verb: string, pod: Namespace, config: object): string => {
     const run = spawnSync(`${REFERENCE}/bridge`, {
       input: JSON.stringify(config), encoding: 'utf8',
-      env: { ...process.env, CNI_COMMAND: verb, CNI_CONTAINERID: 'c1', CNI_NETNS: pod.path, CNI_IFNAME: 'eth0', CNI_PATH: REFERENCE },
+      env: {
+        ...process.env, CNI_COMMAND: verb, CNI_CONTAINERID: 'c1', CNI_NETNS: pod.path, CNI_IFNAME: 'eth0',
+        CNI_PATH: REFERENCE,
+      },
     })
     if (run.status !== 0) throw new Error(run.stdout)
     return run.stdout

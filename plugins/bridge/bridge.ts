@@ -32,10 +32,14 @@ const planned = (config: Config, leased: Result | undefined): Result => {
   const dns = config.dns && Object.keys(config.dns).length > 0 ? config.dns : leased.dns
   // IPv6 is off where there is no address of it, so a route of a family without addresses leads nowhere.
   const families = leased.ips.map(({ address }) => familyOf(address))
-  const routes = leased.routes.filter(({ dst }) => families.includes(familyOf(dst)) && !(config.internal && dst.endsWith('/0')))
+  const routes = leased.routes
+    .filter(({ dst }) => families.includes(familyOf(dst)) && !(config.internal && dst.endsWith('/0')))
   if (!isGateway(config)) return { ...leased, routes, dns }
   const ips = withGateways(leased.ips)
-  return { ...leased, ips, dns, routes: config.isDefaultGateway ? [...routes, ...defaultRoutes({ ...leased, ips, routes })] : routes }
+  return {
+    ...leased, ips, dns,
+    routes: config.isDefaultGateway ? [...routes, ...defaultRoutes({ ...leased, ips, routes })] : routes,
+  }
 }
 
 export const bridge = driver({
@@ -50,7 +54,13 @@ export const bridge = driver({
     refuseUnsupported(config, host)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
     const mac = wantedMac(config, args)
-    if (pod.link.find(ifName)) throw new CniError('alreadyAttached', `${ifName} exists already in ${pod.path}`, 'delete that attachment first, or choose another CNI_IFNAME')
+    if (pod.link.find(ifName)) {
+      throw new CniError(
+        'alreadyAttached',
+        `${ifName} exists already in ${pod.path}`,
+        'delete that attachment first, or choose another CNI_IFNAME',
+      )
+    }
 
     const { master, gateway, port, isShared } = whileBridgesAreLocked('shared', () =>
       join({ ...config, mac }, host, pod, attachment, ipam.configured, undo))
@@ -58,7 +68,8 @@ export const bridge = driver({
 
     if (config.macspoofchk) {
       ignoreLinkLocalSources(host, master)
-      create(undo, 'source address check', () => spoof.remove(host, attachment), () => spoof.add(host, attachment, link.address!))
+      create(undo, 'source address check', () => spoof.remove(host, attachment), () =>
+        spoof.add(host, attachment, link.address!))
     }
 
     const leased = ipam.add()
@@ -82,15 +93,28 @@ export const bridge = driver({
           masquerade.add(host, attachment, addresses, config.ipMasqBackend))
       }
       const taken = families.has('ipv6') ? waitForAddresses(pod, link.index) : []
-      if (taken.length > 0) throw new CniError('kernelRefused', `somebody else has ${taken.join(', ')}`, 'find the duplicate in the network, or switch enabledad off')
+      if (taken.length > 0) {
+        throw new CniError(
+          'kernelRefused',
+          `somebody else has ${taken.join(', ')}`,
+          'find the duplicate in the network, or switch enabledad off',
+        )
+      }
     } else if (!config.disableContainerInterface) {
       pod.link.set(link.index, { up: true })
     }
     if (!config.disableContainerInterface && !waitForCarrier(host, port.name)) {
-      throw new CniError('kernelRefused', `port ${port.name} of ${config.bridge} does not come up`, 'see `bridge link` and the kernel\'s log')
+      throw new CniError(
+        'kernelRefused',
+        `port ${port.name} of ${config.bridge} does not come up`,
+        'see `bridge link` and the kernel\'s log',
+      )
     }
     // Last, because it concerns the whole host: what fails before has not touched it.
-    if (leased && isGateway(config) && !config.internal) enableForwarding(host, attachment, new Set(result.ips.map(({ address }) => familyOf(address))), undo)
+    if (leased && isGateway(config) && !config.internal) {
+      const families = new Set(result.ips.map(({ address }) => familyOf(address)))
+      enableForwarding(host, attachment, families, undo)
+    }
     return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: own })) })
   },
 
@@ -132,7 +156,13 @@ export const bridge = driver({
     refuseUnsupported(config, host)
     const master = host.link.find(config.bridge)
     if (master === undefined) return
-    if (master.info.kind !== 'bridge') throw new CniError('notAvailable', `bridge ${JSON.stringify(config.bridge)} is a ${master.info.kind || 'hardware'} link`, 'choose another name')
+    if (master.info.kind !== 'bridge') {
+      throw new CniError(
+        'notAvailable',
+        `bridge ${JSON.stringify(config.bridge)} is a ${master.info.kind || 'hardware'} link`,
+        'choose another name',
+      )
+    }
     const ports = host.link.list({ master: master.index }).length
     if (ports >= MAX_PORTS) throw noFreePort(config.bridge)
   },

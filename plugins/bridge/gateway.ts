@@ -13,7 +13,13 @@ import type { Addr } from '#netlink/route/addr.ts'
 
 const parsed = (address: string): Prefix => {
   const prefix = parsePrefix(address)
-  if (prefix === undefined) throw new CniError('delegateFailed', `the IPAM plugin returned ${JSON.stringify(address)}`, 'an address needs the form 10.1.2.3/24')
+  if (prefix === undefined) {
+    throw new CniError(
+      'delegateFailed',
+      `the IPAM plugin returned ${JSON.stringify(address)}`,
+      'an address needs the form 10.1.2.3/24',
+    )
+  }
   return prefix
 }
 
@@ -35,7 +41,8 @@ export const gatewayAddresses = (ips: readonly IpConfig[]): readonly string[] =>
 
 /** Whether an address on the bridge leaves no room for the gateway's: any other IPv4 one, IPv6 ones of its subnet. */
 const inTheWay = (present: Addr, wanted: string, all: readonly string[]): boolean => {
-  if (present.scope !== 0 || all.includes(present.address) || familyOf(present.address) !== familyOf(wanted)) return false
+  const isOfFamily = familyOf(present.address) === familyOf(wanted)
+  if (present.scope !== 0 || all.includes(present.address) || !isOfFamily) return false
   return familyOf(wanted) === 'ipv4' || overlaps(parsed(present.address), parsed(wanted))
 }
 
@@ -55,7 +62,10 @@ export const addGatewayAddresses = (
   if (wanted.some(address => familyOf(address) === 'ipv6')) trySysctl(`ipv6/conf/${bridge.name}/keep_addr_on_down`, '1')
   for (const old of present.filter(addr => wanted.some(address => inTheWay(addr, address, wanted)))) {
     if (!force) {
-      throw invalidConfig(`bridge ${bridge.name} has ${old.address}, but the gateway is ${wanted.join(', ')}`, 'use another bridge or subnet, or set forceAddress')
+      throw invalidConfig(
+        `bridge ${bridge.name} has ${old.address}, but the gateway is ${wanted.join(', ')}`,
+        'use another bridge or subnet, or set forceAddress',
+      )
     }
     const { address } = old
     create(undo, `address ${address} of ${bridge.name}`, () => host.addr.ensure({ index, address }), () =>
@@ -63,9 +73,13 @@ export const addGatewayAddresses = (
       tolerate(['EADDRNOTAVAIL'], () => host.addr.del({ index, address })))
   }
   for (const address of wanted.filter(wish => !present.some(addr => addr.address === wish))) {
-    // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's business.
-    const takeBack = (): void => { if (!isShared()) tolerate(['EADDRNOTAVAIL', 'ENODEV'], () => host.addr.del({ index, address })) }
-    tolerate(['EEXIST'], () => create(undo, `address ${address} of ${bridge.name}`, takeBack, () => host.addr.add({ index, address, noDad: true })))
+    // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's
+    // business.
+    const takeBack = (): void => {
+      if (!isShared()) tolerate(['EADDRNOTAVAIL', 'ENODEV'], () => host.addr.del({ index, address }))
+    }
+    tolerate(['EEXIST'], () => create(undo, `address ${address} of ${bridge.name}`, takeBack, () =>
+      host.addr.add({ index, address, noDad: true })))
   }
 }
 

@@ -16,7 +16,9 @@ export const trunkVlans = (items: Config['vlanTrunk']): readonly number[] => {
       const [given, missing] = minID === undefined ? ['maxID', 'minID'] : ['minID', 'maxID']
       throw invalidConfig(`vlanTrunk has ${given} ${minID ?? maxID} without ${missing}`, 'minID and maxID go together')
     }
-    if (id === undefined && minID === undefined) throw invalidConfig('vlanTrunk has an entry without id', 'give id, or minID and maxID')
+    if (id === undefined && minID === undefined) {
+      throw invalidConfig('vlanTrunk has an entry without id', 'give id, or minID and maxID')
+    }
     if (minID !== undefined && maxID !== undefined) {
       if (minID > maxID) throw invalidConfig(`vlanTrunk has minID ${minID} above maxID ${maxID}`, 'turn them round')
       for (let vid = minID; vid <= maxID; vid++) vids.add(vid)
@@ -29,11 +31,16 @@ export const trunkVlans = (items: Config['vlanTrunk']): readonly number[] => {
 /** Whether the network needs a bridge that filters VLANs. */
 export const wantsVlans = ({ vlan = 0, vlanTrunk = [] }: Partial<Config>): boolean => vlan > 0 || vlanTrunk.length > 0
 
-/** The link by which packets of the network would reach the host's routing: the bridge, or the gateway's link into a VLAN. */
-export const routedLink = ({ bridge, vlan }: Pick<Config, 'bridge' | 'vlan'>): string => vlan > 0 ? `${bridge}.${vlan}` : bridge
+/**
+ * The link by which packets of the network would reach the host's routing: the bridge, or the gateway's link into a
+ * VLAN.
+ */
+export const routedLink = ({ bridge, vlan }: Pick<Config, 'bridge' | 'vlan'>): string =>
+  vlan > 0 ? `${bridge}.${vlan}` : bridge
 
 /** Whether the bridge carries the gateway's address. */
-export const isGateway = (config: Partial<Config>): boolean => config.isGateway === true || config.isDefaultGateway === true
+export const isGateway = (config: Partial<Config>): boolean =>
+  config.isGateway === true || config.isDefaultGateway === true
 
 const LEAST_MTU = 68 // ETH_MIN_MTU of include/uapi/linux/if_ether.h
 const MAX_NAME_BYTES = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
@@ -44,20 +51,40 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
     throw invalidConfig('hairpinMode true and promiscMode true exclude each other', 'choose one of them')
   }
   if (config.disableContainerInterface && layer3) {
-    throw invalidConfig('disableContainerInterface true needs a network without ipam', 'an interface that is down can have no routes')
+    throw invalidConfig(
+      'disableContainerInterface true needs a network without ipam',
+      'an interface that is down can have no routes',
+    )
   }
-  if (config.internal && config.ipMasq) throw invalidConfig('internal true and ipMasq true exclude each other', 'an internal network has no way out')
+  if (config.internal && config.ipMasq) {
+    throw invalidConfig('internal true and ipMasq true exclude each other', 'an internal network has no way out')
+  }
   if (config.internal && config.isDefaultGateway) {
-    throw invalidConfig('internal true and isDefaultGateway true exclude each other', 'use isGateway for a network that reaches its host only')
+    throw invalidConfig(
+      'internal true and isDefaultGateway true exclude each other',
+      'use isGateway for a network that reaches its host only',
+    )
   }
   if (new TextEncoder().encode(config.bridge).length > MAX_NAME_BYTES) {
     throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is longer than ${MAX_NAME_BYTES} bytes`, 'shorten it')
   }
-  if (routedLink(config).length > MAX_NAME_BYTES) {
-    throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} with vlan ${config.vlan} needs a link ${routedLink(config)}, which is longer than ${MAX_NAME_BYTES}`, 'shorten the bridge\'s name')
+  const link = routedLink(config)
+  if (link.length > MAX_NAME_BYTES) {
+    const bridge = JSON.stringify(config.bridge)
+    throw invalidConfig(
+      `bridge ${bridge} with vlan ${config.vlan} needs a link ${link}, which is longer than ${MAX_NAME_BYTES}`,
+      'shorten the bridge\'s name',
+    )
   }
-  if (config.bridge === '.' || config.bridge === '..') throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is a directory's name`, 'choose another')
-  if (config.mtu > 0 && config.mtu < LEAST_MTU) throw invalidConfig(`mtu ${config.mtu} is below ${LEAST_MTU}`, 'give a larger one, or 0 for the kernel\'s default')
+  if (config.bridge === '.' || config.bridge === '..') {
+    throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is a directory's name`, 'choose another')
+  }
+  if (config.mtu > 0 && config.mtu < LEAST_MTU) {
+    throw invalidConfig(
+      `mtu ${config.mtu} is below ${LEAST_MTU}`,
+      'give a larger one, or 0 for the kernel\'s default',
+    )
+  }
   trunkVlans(config.vlanTrunk)
 }
 
@@ -67,13 +94,20 @@ const LEAST_IPV6_MTU = 1280 // RFC 8200, section 5; below it the kernel takes IP
 export const refuseSmallMtu = ({ mtu }: Config, { ips }: Result): void => {
   const ipv6 = ips.find(({ address }) => familyOf(address) === 'ipv6')
   if (ipv6 && mtu > 0 && mtu < LEAST_IPV6_MTU) {
-    throw invalidConfig(`mtu ${mtu} is too small for ${ipv6.address}`, `IPv6 needs ${LEAST_IPV6_MTU} at least: raise mtu or remove the IPv6 range`)
+    throw invalidConfig(
+      `mtu ${mtu} is too small for ${ipv6.address}`,
+      `IPv6 needs ${LEAST_IPV6_MTU} at least: raise mtu or remove the IPv6 range`,
+    )
   }
 }
 
 /** Refuses what this kernel cannot do. @throws CniError 104 */
 export const refuseUnsupported = (config: Partial<Config>, host: Namespace): void => {
   if (wantsVlans(config) && !host.vlan.supported()) {
-    throw new CniError('unsupportedByKernel', `vlan ${config.vlan} or vlanTrunk needs VLAN filtering on bridges, which this kernel lacks`, 'use a kernel with CONFIG_BRIDGE_VLAN_FILTERING')
+    throw new CniError(
+      'unsupportedByKernel',
+      `vlan ${config.vlan} or vlanTrunk needs VLAN filtering on bridges, which this kernel lacks`,
+      'use a kernel with CONFIG_BRIDGE_VLAN_FILTERING',
+    )
   }
 }

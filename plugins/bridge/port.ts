@@ -15,7 +15,11 @@ import { checkVlans, ensureVlanGateway, joinVlans } from './vlan.ts'
 export const MAX_PORTS = 1023 // BR_MAX_PORTS of net/bridge/br_private.h, less the one that is never given
 
 export const noFreePort = (bridge: string): CniError =>
-  new CniError('notAvailable', `bridge ${bridge} has no free port: ${MAX_PORTS} is all a bridge can have`, 'attach further containers to another bridge')
+  new CniError(
+    'notAvailable',
+    `bridge ${bridge} has no free port: ${MAX_PORTS} is all a bridge can have`,
+    'attach further containers to another bridge',
+  )
 
 /** The bridge, the container's port of it, and the link that carries the gateway's addresses. */
 export interface Place {
@@ -33,17 +37,23 @@ export interface Place {
  * @throws NetlinkError, CniError 7 when the bridge's name is another link's, 50 when it is full
  */
 export const join = (
-  config: Config & { readonly mac: string | undefined }, host: Namespace, pod: Namespace, attachment: Attachment, layer3: boolean,
-  undo: Undo,
+  config: Config & { readonly mac: string | undefined }, host: Namespace, pod: Namespace,
+  attachment: Attachment, layer3: boolean, undo: Undo,
 ): Place => {
   const alias = networkLabel(attachment.network)
   const mtu = config.mtu || undefined
   const master = ensureBridge(host, { name: config.bridge, mtu, vlanFiltering: wantsVlans(config), alias }, undo)
   if (master.info.kind !== 'bridge') {
-    throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is no bridge but a ${master.info.kind || 'hardware or loopback'} link`, 'choose another name')
+    const kind = master.info.kind || 'hardware or loopback'
+    throw invalidConfig(
+      `bridge ${JSON.stringify(config.bridge)} is no bridge but a ${kind} link`,
+      'choose another name',
+    )
   }
   raiseBridge(host, master, config.promiscMode, undo)
-  const gateway = config.vlan && layer3 && isGateway(config) ? ensureVlanGateway(host, master, config.vlan, alias, undo) : master
+  const gateway = config.vlan && layer3 && isGateway(config)
+    ? ensureVlanGateway(host, master, config.vlan, alias, undo)
+    : master
 
   try {
     addVeth(host, pod, attachment, { mtu, mac: config.mac, master: master.index }, undo)
@@ -55,7 +65,9 @@ export const join = (
   const isShared = (): boolean => containerPorts(host, master.index).length > 1
   if (config.internal) {
     // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
-    const takeBack = (): void => whileBridgesAreLocked('exclusive', () => { if (!isShared()) internal.remove(host, routedLink(config)) })
+    const takeBack = (): void => whileBridgesAreLocked('exclusive', () => {
+      if (!isShared()) internal.remove(host, routedLink(config))
+    })
     create(undo, 'isolation', takeBack, () => internal.add(host, routedLink(config)))
   }
   if (config.hairpinMode || config.portIsolation) {

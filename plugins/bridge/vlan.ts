@@ -28,7 +28,9 @@ export const checkVlans = (host: Namespace, port: Link, config: Config): void =>
   const present = host.vlan.list(port.index)
   for (const { vid, pvid, untagged } of wantedVlans(config)) {
     const found = present.find(vlan => vlan.vid === vid)
-    if (found === undefined || found.pvid !== pvid || found.untagged !== untagged) throw broken(`port ${port.name} is not in VLAN ${vid} as it should be`)
+    if (found === undefined || found.pvid !== pvid || found.untagged !== untagged) {
+      throw broken(`port ${port.name} is not in VLAN ${vid} as it should be`)
+    }
   }
 }
 
@@ -42,7 +44,8 @@ export const ensureVlanGateway = (host: Namespace, bridge: Link, vlan: number, a
   const found = host.link.find(name)
   if (found) return found
   const peer = `veth${sha256(`${bridge.name}/${vlan}`).slice(0, 11)}`
-  const isUsed = (): boolean => containerPorts(host, bridge.index).some(({ index }) => host.vlan.list(index).some(({ vid }) => vid === vlan))
+  const isUsed = (): boolean => containerPorts(host, bridge.index)
+    .some(({ index }) => host.vlan.list(index).some(({ vid }) => vid === vlan))
   const takeBack = (): void => { if (!isUsed()) host.link.remove(name) }
   create(undo, `link ${name}`, takeBack, () =>
     host.link.add({ name, mtu: bridge.mtu, info: { kind: 'veth', peer: { name: peer, mtu: bridge.mtu } } }))

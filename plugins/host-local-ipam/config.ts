@@ -39,8 +39,14 @@ export const schema = {
             properties: {
               dst: { type: 'string', description: 'the destination in CIDR notation' },
               gw: { type: 'string', description: 'the next hop; default: gateway of the family\'s first address' },
-              mtu: { type: 'integer', minimum: 0, maximum: 4294967295, description: 'largest packet along the route, bytes' },
-              advmss: { type: 'integer', minimum: 0, maximum: 4294967295, description: 'largest TCP segment advertised, bytes' },
+              mtu: {
+                type: 'integer', minimum: 0, maximum: 4294967295,
+                description: 'largest packet along the route, bytes',
+              },
+              advmss: {
+                type: 'integer', minimum: 0, maximum: 4294967295,
+                description: 'largest TCP segment advertised, bytes',
+              },
               priority: { type: 'integer', minimum: 0, maximum: 4294967295, description: 'metric; the lowest wins' },
               table: { type: 'integer', minimum: 0, maximum: 4294967295, description: 'routing table' },
               scope: { type: 'integer', minimum: 0, maximum: 255, description: '0 global, 253 link, 254 host' },

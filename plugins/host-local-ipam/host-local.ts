@@ -32,14 +32,18 @@ const directoryOf = ({ raw, network }: Pick<Call<Config>, 'raw' | 'network'>): s
 /** A relative one would mean another store to a DEL that is called from elsewhere. */
 const requireAbsolute = (raw: Json): void => {
   const directory = dataDir(raw)
-  if (!directory.startsWith('/')) throw invalidConfig(`ipam.dataDir ${JSON.stringify(directory)} is no absolute path`, 'begin it with /')
+  if (!directory.startsWith('/')) {
+    throw invalidConfig(`ipam.dataDir ${JSON.stringify(directory)} is no absolute path`, 'begin it with /')
+  }
 }
 
 const readRoutes = ({ ipam }: Config): Route[] => (ipam?.routes ?? []).map((route, i) => {
   const { dst, gw } = route
   const prefix = parsePrefix(dst)
   if (!prefix) throw invalidConfig(`ipam.routes[${i}].dst "${dst}" is no prefix`, 'write 10.2.0.0/16 or ::/0')
-  if (subnetOf(prefix) !== canonicalPrefix(dst)) throw invalidConfig(`ipam.routes[${i}].dst "${dst}" has host bits`, `is ${subnetOf(prefix)} meant?`)
+  if (subnetOf(prefix) !== canonicalPrefix(dst)) {
+    throw invalidConfig(`ipam.routes[${i}].dst "${dst}" has host bits`, `is ${subnetOf(prefix)} meant?`)
+  }
   if (gw !== undefined && !parseIp(gw)) throw invalidConfig(`ipam.routes[${i}].gw "${gw}" is no IP address`)
   return { ...route, dst: canonicalPrefix(dst) }
 })

@@ -11,7 +11,13 @@ import { schema } from './config.ts'
 /** lo, with the first address of each family. */
 const describe = (pod: Namespace, dns: Dns): Result => {
   const { link, addresses, foreign } = readLoopback(pod)
-  if (foreign.length > 0) throw new CniError('alreadyAttached', `lo has ${foreign[0]}, which is no loopback address`, 'another network uses lo: remove the address')
+  if (foreign.length > 0) {
+    throw new CniError(
+      'alreadyAttached',
+      `lo has ${foreign[0]}, which is no loopback address`,
+      'another network uses lo: remove the address',
+    )
+  }
   const first = [addresses.find(address => !address.includes(':')), addresses.find(address => address.includes(':'))]
   return {
     ...noResult,

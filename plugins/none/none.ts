@@ -16,7 +16,8 @@ const DISABLE_IPV6 = 'ipv6/conf/lo/disable_ipv6'
 const fallbacks = ['tunl0', 'sit0', 'gre0', 'gretap0', 'erspan0', 'ip_vti0', 'ip6_vti0', 'ip6tnl0', 'ip6gre0']
 
 const others = (pod: Namespace): string =>
-  pod.link.list().filter(({ name, up }) => name !== 'lo' && (up || !fallbacks.includes(name))).map(({ name }) => name).join(', ')
+  pod.link.list().filter(({ name, up }) => name !== 'lo' && (up || !fallbacks.includes(name)))
+    .map(({ name }) => name).join(', ')
 
 export const none = driver({
   name: 'none',
@@ -25,9 +26,13 @@ export const none = driver({
   validate,
 
   add({ config, pod, previous, undo }) {
-    if (previous) throw invalidConfig('none cannot follow another plugin', 'a container that is on no network needs no chain')
+    if (previous) {
+      throw invalidConfig('none cannot follow another plugin', 'a container that is on no network needs no chain')
+    }
     const found = others(pod)
-    if (found !== '') throw invalidConfig(`the namespace has ${found}`, 'network none is for a namespace with nothing but lo')
+    if (found !== '') {
+      throw invalidConfig(`the namespace has ${found}`, 'network none is for a namespace with nothing but lo')
+    }
 
     const before = pod.run(() => readSysctl(DISABLE_IPV6))
     const set = (value: string): void => pod.run(() => trySysctl(DISABLE_IPV6, value))
