@@ -1,4 +1,5 @@
 // CHECK: is what the result says still there? SPEC.md, section 2, "CHECK".
+import { errnoOf } from '#sys/errno.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { familyOf } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
@@ -14,6 +15,15 @@ export const broken = (message: string): CniError =>
 /** @throws CniError 102 unless the two are equal */
 export const expect = (what: string, actual: unknown, wanted: unknown): void => {
   if (actual !== wanted) throw broken(`${what} is ${JSON.stringify(actual)}, expected ${JSON.stringify(wanted)}`)
+}
+
+/** Runs a check of a lower layer, whose faults are plain errors. @throws CniError 102 with the fault's words */
+export const verify = (check: () => void): void => {
+  try {
+    check()
+  } catch (error) {
+    throw error instanceof Error && errnoOf(error) === undefined ? broken(error.message) : error
+  }
 }
 
 /** @throws CniError 7 when CHECK was called without prevResult */

@@ -115,3 +115,7 @@ export const revise = (socket: Socket, build: (tx: Transaction) => void): void =
     if (done) return
   }
 }
+
+/** Whether this kernel has nftables. */
+export const isAvailable = (socket: Socket): boolean =>
+  tolerate(['EOPNOTSUPP', 'EPROTONOSUPPORT', 'EINVAL'], () => { tables(socket); return true }) ?? false

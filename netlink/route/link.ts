@@ -1,5 +1,5 @@
 // ip link. Names and numbers follow the kernel's rt-link netlink spec (Documentation/netlink/specs/rt-link.yaml).
-import { tolerate } from '#sys/errno.ts'
+import { errnoOf, tolerate } from '#sys/errno.ts'
 import { attrs, byKind, nest } from '../attrs.ts'
 import { text, u32, u8, type Codec, type Decoded } from '../codec.ts'
 import { flags, type Request } from '../message.ts'
@@ -63,6 +63,9 @@ export const OPERSTATE_UP = 6
 
 const IFF_LOOPBACK = 8
 
+/** No link can have it as its own address. */
+const MULTICAST = '01:00:00:00:00:00'
+
 const decodeLink = (body: Uint8Array): Link => {
   const head = ifinfomsg.decode(body)
   const { name = '', mtu = 0, info, ...rest } = linkAttrs.decode(body.subarray(ifinfomsg.size))
@@ -116,6 +119,18 @@ export class Links {
 
   /** ip link set. */
   set(index: number, spec: LinkSpec): void { this.#socket.request(this.setting(index, spec)) }
+
+  /** Whether this kernel has a kind of link. Asks for one that cannot be, so that nothing is made. */
+  supports(kind: NonNullable<LinkSpec['info']>['kind']): boolean {
+    const info = { kind } as NonNullable<LinkSpec['info']>
+    try {
+      this.add({ name: 'fairlead-probe', address: MULTICAST, info })
+    } catch (error) {
+      return errnoOf(error) !== 'EOPNOTSUPP'
+    }
+    this.remove('fairlead-probe')
+    return true
+  }
 
   /** ip link change type KIND: settings of a link's kind. */
   change(index: number, info: NonNullable<LinkSpec['info']>): void {

@@ -70,6 +70,13 @@ test('rtnetlink, seen with ip', { skip: lacks('ip') }, async t => {
   const skip = lacksKind(host, 'dummy') ? false : 'this kernel has dummy'
   t.test('a kind that the kernel lacks', { skip }, async t => {
     t.throws(() => host.link.add({ name: 'd0', info: { kind: 'dummy' } }), { code: 'EOPNOTSUPP' })
+    t.equal(host.link.supports('dummy'), false)
+  })
+
+  t.test('asking for a kind makes nothing', async t => {
+    const before = host.link.list().length
+    for (const kind of ['bridge', 'veth', 'macvlan', 'vxlan'] as const) t.equal(host.link.supports(kind), true, kind)
+    t.equal(host.link.list().length, before)
   })
 
   t.test('a dump of many links is complete', async t => {

@@ -1,5 +1,5 @@
 // bridge: attaches a container to a bridge on its host by a veth pair, as Docker's driver of that name.
-import { broken, checkInterface, expect, requirePrevious } from '#cni/check.ts'
+import { broken, checkInterface, expect, requirePrevious, verify } from '#cni/check.ts'
 import { configure } from '#cni/configure.ts'
 import { driver } from '#cni/driver.ts'
 import { requireExpressible } from '#cni/encode.ts'
@@ -21,7 +21,9 @@ import type { Link } from '#netlink/route/link.ts'
 import { validate } from '#build/validators/bridge.js'
 import { schema } from './config.ts'
 import { addGatewayAddresses, defaultRoutes, enableForwarding, gatewayAddresses, withGateways } from './gateway.ts'
-import { isGateway, refuseContradictions, refuseSmallMtu, refuseUnsupported, routedLink, type Config } from './plan.ts'
+import {
+  isGateway, refuseContradictions, refuseSmallMtu, refuseUnsupported, requireKernel, routedLink, type Config,
+} from './plan.ts'
 import { checkPort, join, MAX_PORTS, noFreePort } from './port.ts'
 
 const describe = ({ name, address: mac, mtu }: Link, sandbox?: string): Interface => ({ name, mac, mtu, sandbox })
@@ -49,7 +51,7 @@ export const bridge = driver({
   validate,
   args: ['MAC'],
 
-  add({ config, args, attachment, ifName, network, cniVersion, host, pod, ipam, previous, undo }) {
+  add({ config, args, attachment, ifName, cniVersion, host, pod, ipam, previous, undo }) {
     refuseContradictions(config, ipam.configured)
     refuseUnsupported(config, host)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
@@ -129,14 +131,16 @@ export const bridge = driver({
     const link = config.disableContainerInterface ? pod.link.get(ifName) : checkInterface(pod, ifName, result)
     expect(`kind of ${ifName}`, link.info.kind, 'veth')
     const port = checkPort(host, link, master, config)
+    if (config.internal) verify(() => internal.check(host, routedLink(config)))
+    if (config.macspoofchk && port.name === hostLinkName(attachment)) {
+      verify(() => spoof.check(host, attachment, link.address!))
+    }
     if (!ipam.configured) return
 
     const own = result.ips.filter(ip => ip.interface === undefined || result.interfaces[ip.interface]?.name === ifName)
     const addresses = own.map(({ address }) => address)
     if (isGateway(config)) checkGateway(host, routedLink(config), gatewayAddresses(own))
-    if (config.ipMasq) masquerade.check(host, attachment, addresses, config.ipMasqBackend)
-    if (config.macspoofchk && port.name === hostLinkName(attachment)) spoof.check(host, attachment, link.address!)
-    if (config.internal) internal.check(host, routedLink(config))
+    if (config.ipMasq) verify(() => masquerade.check(host, attachment, addresses, config.ipMasqBackend))
   },
 
   del({ config, attachment, ifName, host, pod, previous, attempt }) {
@@ -154,6 +158,7 @@ export const bridge = driver({
   status({ config, host }) {
     refuseContradictions(config, config.ipam?.type !== undefined)
     refuseUnsupported(config, host)
+    requireKernel(config, host)
     const master = host.link.find(config.bridge)
     if (master === undefined) return
     if (master.info.kind !== 'bridge') {

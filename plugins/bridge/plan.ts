@@ -4,6 +4,7 @@ import type { Result } from '#cni/result.ts'
 import type { FromSchema } from '#cni/schema.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { familyOf } from '#netlink/ip.ts'
+import { isAvailable as hasNftables } from '#netlink/nftables/query.ts'
 import type { schema } from './config.ts'
 
 export type Config = FromSchema<typeof schema>
@@ -110,4 +111,13 @@ export const refuseUnsupported = (config: Partial<Config>, host: Namespace): voi
       'use a kernel with CONFIG_BRIDGE_VLAN_FILTERING',
     )
   }
+}
+
+/** For STATUS: what ADD would find missing in this kernel. @throws CniError 50 */
+export const requireKernel = (config: Config, host: Namespace): void => {
+  const lacking = (what: string): CniError =>
+    new CniError('notAvailable', `this kernel has no ${what}`, 'load the module, or use a kernel that has it')
+  for (const kind of ['bridge', 'veth'] as const) if (!host.link.supports(kind)) throw lacking(`${kind} links`)
+  const usesNftables = config.macspoofchk || config.internal || (config.ipMasq && config.ipMasqBackend === 'nftables')
+  if (usesNftables && !hasNftables(host.netfilter)) throw lacking('nftables')
 }
