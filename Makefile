@@ -17,7 +17,7 @@ SOURCES := $(shell find bench cli cni net netlink plugins sys tools -name '*.ts'
 .DEFAULT_GOAL := help
 
 help: ## print the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: build/bin/fairlead ## build the executables into build/bin
 
