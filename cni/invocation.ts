@@ -9,10 +9,11 @@ import type { AnyDriver, Call, Driver } from './driver.ts'
 import { encodeResult } from './encode.ts'
 import { invalidConfig } from './errors.ts'
 import { readEnvironment, type Environment, type Variables } from './environment.ts'
-import { Ipam, ipamType, type RunDelegate } from './ipam.ts'
+import { Ipam, ipamType, type Delegation } from './ipam.ts'
 import { forbiddenNetns, isForbiddenNetns, openPod, openPodIfThere } from './netns.ts'
 import { readPrevious, type Result } from './result.ts'
 import type { Json } from './json.ts'
+import type { Verb } from './spec.ts'
 import { Undo } from './undo.ts'
 import { readValidAttachments } from './valid-attachments.ts'
 
@@ -44,18 +45,25 @@ const isRunning = (file: string, executable: FileStatus | undefined): boolean =>
   return found !== undefined && found.device === executable?.device && found.inode === executable.inode
 }
 
-const delegation = ({ path }: Environment, around: Surroundings): RunDelegate => (type, verb) => {
-  const file = findPlugin(type, path)
-  const isOurs = isRunning(file, around.executable)
-  const resident = isOurs ? around.resident(type) : undefined
-  if (isOurs && resident?.kind !== 'ipam') {
-    throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no IPAM plugin`, 'host-local is one')
+const delegation = ({ path }: Environment, around: Surroundings): Delegation => {
+  const find = (type: string): { readonly file: string; readonly resident: AnyDriver | undefined } => {
+    const file = findPlugin(type, path)
+    const isOurs = isRunning(file, around.executable)
+    const resident = isOurs ? around.resident(type) : undefined
+    if (isOurs && resident?.kind !== 'ipam') {
+      throw invalidConfig(`ipam.type ${JSON.stringify(type)} is no IPAM plugin`, 'host-local is one')
+    }
+    return { file, resident }
   }
-  if (resident === undefined) return execute(type, file, verb, around.variables, around.stdin(), around.warn)
-  let result: Json | undefined
-  const variables = { ...around.variables, CNI_COMMAND: verb }
-  invoke(resident, { ...around, variables, deliver: made => { result = made } })
-  return result
+  const run = (type: string, verb: Verb): Json | undefined => {
+    const { file, resident } = find(type)
+    if (resident === undefined) return execute(type, file, verb, around.variables, around.stdin(), around.warn)
+    let result: Json | undefined
+    const variables = { ...around.variables, CNI_COMMAND: verb }
+    invoke(resident, { ...around, variables, deliver: made => { result = made } })
+    return result
+  }
+  return { find, run }
 }
 
 /** DEL gets further without a prevResult that cannot be read. */
@@ -132,6 +140,7 @@ class Invocation implements Disposable {
     if (isForbiddenNetns(this.#environment)) throw forbiddenNetns(this.#environment)
     const config = this.#validated()
     const previous = readPrevious(raw, cniVersion)
+    this.#ipam.find()
     const undo = new Undo()
     using pod = new LazyNamespace(() => openPod(this.#environment.netns))
     const call = this.#attachmentCall(config, { previous, undo: undo.defer.bind(undo) })

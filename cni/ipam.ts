@@ -7,7 +7,11 @@ import { readResult, type Result } from './result.ts'
 import type { Verb } from './spec.ts'
 
 /** How the IPAM plugin is called: as a process, or in this one when it is the very same executable. */
-export type RunDelegate = (type: string, verb: Verb) => Json | undefined
+export interface Delegation {
+  /** @throws CniError when there is no such plugin */
+  find(type: string): void
+  run(type: string, verb: Verb): Json | undefined
+}
 
 /** Refuses what no link could be given. @throws CniError 105 that names the value */
 const sound = (type: string, result: Result): Result => {
@@ -45,16 +49,19 @@ export const ipamType = (raw: Json): string | undefined => {
 export class Ipam {
   readonly #type: string | undefined
   readonly #version: string
-  readonly #run: RunDelegate
+  readonly #delegation: Delegation
 
-  constructor(type: string | undefined, version: string, run: RunDelegate) {
+  constructor(type: string | undefined, version: string, delegation: Delegation) {
     this.#type = type
     this.#version = version
-    this.#run = run
+    this.#delegation = delegation
   }
 
   /** Whether the configuration names an IPAM plugin. Without one an attachment is layer 2 only. */
   get configured(): boolean { return this.#type !== undefined }
+
+  /** Sees that the plugin is there, before anything is made that would have to be taken back. @throws CniError */
+  find(): void { if (this.#type !== undefined) this.#delegation.find(this.#type) }
 
   /**
    * Leases addresses. A plugin that fails, or returns nothing usable, is told to release before the error goes on.
@@ -65,7 +72,7 @@ export class Ipam {
     const type = this.#type
     if (type === undefined) return undefined
     try {
-      return sound(type, readResult(this.#run(type, 'ADD') ?? {}, this.#version))
+      return sound(type, readResult(this.#delegation.run(type, 'ADD') ?? {}, this.#version))
     } catch (error) {
       // What the attachment has already is a living container's.
       if (error instanceof CniError && error.code === codes.alreadyAttached) throw error
@@ -79,5 +86,5 @@ export class Ipam {
   status(): void { this.#forward('STATUS') }
   gc(): void { this.#forward('GC') }
 
-  #forward(verb: Verb): void { if (this.#type !== undefined) this.#run(this.#type, verb) }
+  #forward(verb: Verb): void { if (this.#type !== undefined) this.#delegation.run(this.#type, verb) }
 }

@@ -1,6 +1,6 @@
 // The bridge of a network on the host.
 import { errnoOf, tolerate } from '#sys/errno.ts'
-import { makeDirectory, readRandom } from '#sys/file.ts'
+import { readRandom } from '#sys/file.ts'
 import { Lock } from '#sys/lock.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { formatMac } from '#netlink/mac.ts'
@@ -78,15 +78,15 @@ export const ignoreLinkLocalSources = (host: Namespace, bridge: Link): void =>
 export const containerPorts = (host: Namespace, bridge: number): readonly Link[] =>
   host.link.list({ master: bridge }).filter(({ alias }) => !isNetworkLabel(alias))
 
-const DIRECTORY = '/run/fairlead'
+/**
+ * A file that only root of the host's namespace can open for writing, another one in each network namespace; nothing that
+ * has to be made or could stay behind. It is never written to.
+ */
+const LOCK = '/proc/sys/net/ipv4/route/flush'
 
-/** The lock's file is root's alone: who could open it could keep every container from its network. */
-const takeLock = (kind: 'shared' | 'exclusive'): Lock | undefined => {
-  const take = (): Lock => new Lock(`${DIRECTORY}/lock`, 0o600, kind)
-  // Where /run cannot be written one has to live with the race.
-  return tolerate(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'], () =>
-    tolerate(['ENOENT'], take) ?? (makeDirectory(DIRECTORY, 0o700), take()))
-}
+// Where /proc/sys cannot be written one has to live with the race.
+const takeLock = (kind: 'shared' | 'exclusive'): Lock | undefined =>
+  tolerate(['EACCES', 'EPERM', 'EROFS', 'ENOENT'], () => Lock.onExisting(LOCK, kind))
 
 /** Runs `step` while nobody on this host runs an `exclusive` one or, being exclusive, any at all. */
 export const whileBridgesAreLocked = <T>(kind: 'shared' | 'exclusive', step: () => T): T => {

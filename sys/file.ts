@@ -51,6 +51,9 @@ const absent = ['ENOENT', 'ENOTDIR']
  */
 export const open = (path: string): number => openFile(path, openFlags.read | openFlags.nonblock)
 
+/** Opens an existing file for writing. @throws SyscallError */
+export const openExisting = (path: string): number => openFile(path, openFlags.write | openFlags.nonblock)
+
 /** Opens a file for reading, creating an empty one with `mode` where there is none. */
 export const openOrCreate = (path: string, mode: number): number =>
   openFile(path, openFlags.read | openFlags.create, mode)

@@ -8,7 +8,7 @@ export const interfaces: Readonly<Record<string, Profile>> = {
     delegates: true,
     config: { bridge: 'br0' },
     needs: ['bridge', 'veth'],
-    remains: ['^host .*\\bbr0\\b', '^directory /run/fairlead$', '^file /run/fairlead/lock'],
+    remains: ['^host .*\\bbr0\\b'],
     leaves: { isGateway: true, ipMasq: true },
     wrongType: { mtu: '1400' },
     invalid: {

@@ -44,7 +44,7 @@ export class Store implements Disposable {
     this.#directory = directory
     this.#boot = boot
     this.#copies = copies
-    this.#lock = new Lock(this.#path('lock'))
+    this.#lock = Lock.on(this.#path('lock'))
     this.#holders = Holders.load(directory, boot.id, copies)
     this.#trusted = this.#holders !== undefined
   }
