@@ -79,8 +79,8 @@ export const containerPorts = (host: Namespace, bridge: number): readonly Link[]
   host.link.list({ master: bridge }).filter(({ alias }) => !isNetworkLabel(alias))
 
 /**
- * A file that only root of the host's namespace can open for writing, another one in each network namespace; nothing that
- * has to be made or could stay behind. It is never written to.
+ * A file that only root of the host's namespace can open for writing, another one in each network namespace. Nothing
+ * has to be made, and nothing could stay behind; it is never written to.
  */
 const LOCK = '/proc/sys/net/ipv4/route/flush'
 
