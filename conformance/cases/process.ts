@@ -39,7 +39,7 @@ export const cases: readonly Case[] = [
       const size = Math.ceil(text.length / 10)
       for (let at = 0; at < text.length; at += size) {
         child.stdin?.write(text.slice(at, at + size))
-        await after(50)
+        await after(200)
       }
       child.stdin?.end()
       resultOf(await reply)

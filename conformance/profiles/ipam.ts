@@ -25,7 +25,7 @@ export const ipam: Readonly<Record<string, Profile>> = {
     leaves: {},
     remains: [
       '^directory /var/lib/cni/networks', '/last_reserved_ip\\.\\d+ ', '/lock ',
-      '^directory /run/fairlead(/host-local)?$', '^file /run/fairlead/host-local/',
+      '^directory /run/fairlead(/host-local)?$',
     ],
     wrongType: { ipam: { type: 'host-local', ranges: 'all' } },
     invalid: {
