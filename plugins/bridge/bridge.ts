@@ -82,8 +82,9 @@ export const bridge = driver({
     const interfaces = [describe(master), describe(port), describe(link, pod.path)]
     const own = interfaces.length - 1
 
+    const families = new Set(result.ips.map(({ address }) => familyOf(address)))
+
     if (leased) {
-      const families = new Set(result.ips.map(({ address }) => familyOf(address)))
       configure(pod, link, result, config.enabledad)
       if (isGateway(config)) {
         if (gateway !== master) interfaces.push(describe(gateway))
@@ -113,10 +114,7 @@ export const bridge = driver({
       )
     }
     // Last, because it concerns the whole host: what fails before has not touched it.
-    if (leased && isGateway(config) && !config.internal) {
-      const families = new Set(result.ips.map(({ address }) => familyOf(address)))
-      enableForwarding(host, attachment, families, undo)
-    }
+    if (isGateway(config) && !config.internal) enableForwarding(host, attachment, families, undo)
     return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: own })) })
   },
 
