@@ -10,6 +10,48 @@ export const dns = {
   properties: { nameservers: texts, domain: { type: 'string' }, search: texts, options: texts },
 } as const satisfies Schema
 
+const uint32 = { type: 'integer', minimum: 0, maximum: 4294967295 } as const satisfies Schema
+
+/** `ipam.routes`, as in results of 1.1.0. */
+export const routes = {
+  type: 'array',
+  description: 'routes of the container, handed to the plugin that makes its interface',
+  items: {
+    type: 'object',
+    required: ['dst'],
+    properties: {
+      dst: { type: 'string', description: 'the destination in CIDR notation' },
+      gw: { type: 'string', description: 'the next hop; default: gateway of the family\'s first address' },
+      mtu: { ...uint32, description: 'largest packet along the route, bytes' },
+      advmss: { ...uint32, description: 'largest TCP segment advertised, bytes' },
+      priority: { ...uint32, description: 'metric; the lowest wins' },
+      table: { ...uint32, description: 'routing table' },
+      scope: { type: 'integer', minimum: 0, maximum: 255, description: '0 global, 253 link, 254 host' },
+    },
+  },
+} as const satisfies Schema
+
+/** `args` of IPAM plugins that can be asked for addresses; requested-ips.ts reads it. */
+export const ipsInArgs = {
+  type: 'object',
+  description: 'arguments of the network',
+  properties: {
+    cni: {
+      type: 'object',
+      description: 'those that CNI knows',
+      properties: { ips: { ...texts, description: 'as `runtimeConfig.ips`, which comes first' } },
+    },
+  },
+} as const satisfies Schema
+
+/** `ipam` of plugins that delegate. */
+export const ipam = {
+  type: 'object',
+  properties: {
+    type: { type: 'string', description: 'IPAM plugin; without it the attachment is layer 2 only' },
+  },
+} as const satisfies Schema
+
 /** `runtimeConfig` and `args.cni` of plugins that let the runtime choose the hardware address. */
 export const macSources = {
   runtimeConfig: {

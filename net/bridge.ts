@@ -1,11 +1,11 @@
 // The bridge of a network on the host.
-import { errnoOf, tolerate } from '#sys/errno.ts'
+import { errnoOf } from '#sys/errno.ts'
 import { readRandom } from '#sys/file.ts'
-import { Lock } from '#sys/lock.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { formatMac } from '#netlink/mac.ts'
 import { isNetworkLabel } from './attachment.ts'
 import { create, type Undo } from './creation.ts'
+import { whileHostIsLocked } from './host-lock.ts'
 import type { Namespace } from './namespace.ts'
 import { readSysctl, trySysctl, writeSysctl } from './sysctl.ts'
 
@@ -79,30 +79,13 @@ export const containerPorts = (host: Namespace, bridge: number): readonly Link[]
   host.link.list({ master: bridge }).filter(({ alias }) => !isNetworkLabel(alias))
 
 /**
- * A file that only root of the host's namespace can open for writing, another one in each network namespace. Nothing
- * has to be made, and nothing could stay behind; it is never written to.
- */
-const LOCK = '/proc/sys/net/ipv4/route/flush'
-
-// Where /proc/sys cannot be written one has to live with the race.
-const takeLock = (kind: 'shared' | 'exclusive'): Lock | undefined =>
-  tolerate(['EACCES', 'EPERM', 'EROFS', 'ENOENT'], () => Lock.onExisting(LOCK, kind))
-
-/** Runs `step` while nobody on this host runs an `exclusive` one or, being exclusive, any at all. */
-export const whileBridgesAreLocked = <T>(kind: 'shared' | 'exclusive', step: () => T): T => {
-  using lock = takeLock(kind)
-  void lock
-  return step()
-}
-
-/**
  * Removes a bridge, with the links that it shares out to its containers, unless it has any. Who joins a container to a
  * bridge holds the shared lock from looking for the bridge until the port is there.
  * @param also done with the lock still held, when the bridge is gone
  */
 export const removeIfUnused = (
   host: Namespace, name: string, also = (): void => {},
-): void => whileBridgesAreLocked('exclusive', () => {
+): void => whileHostIsLocked('exclusive', () => {
   const bridge = host.link.find(name)
   const ports = bridge ? host.link.list({ master: bridge.index }) : []
   if (!ports.every(({ alias }) => isNetworkLabel(alias))) return

@@ -76,6 +76,18 @@ export const lacksKind = (host: Namespace, kind: NonNullable<LinkSpec['info']>['
   return false
 }
 
+/** The same, looked at in a namespace for the purpose: for a test as a whole. */
+export const kernelLacks = (kind: NonNullable<LinkSpec['info']>['kind']): string | false => {
+  if (process.getuid?.() !== 0) return 'needs root'
+  const home = open(SELF)
+  newNetns()
+  using host = Namespace.host()
+  const reason = lacksKind(host, kind)
+  enterNetns(home)
+  close(home)
+  return reason
+}
+
 /** One end of a cable: `master` is the index of the bridge that it is plugged into. */
 interface End {
   readonly ns: Namespace

@@ -1,68 +1,18 @@
 // The bridge driver in namespaces of its own, seen with ip, bridge, nft and packets.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { test, type Test } from 'tap'
-import type { Json } from '#cni/json.ts'
-import { invoke } from '#cni/invocation.ts'
+import { test } from 'tap'
 import { hostLinkName } from '#net/attachment.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { anotherNamespace, lacks, observe, output, ownNamespace, pings } from '#tools/kernel.ts'
+import { lacks, observe, output, pings } from '#tools/kernel.ts'
+import { Node } from '#tools/node.ts'
 import { bridge } from './bridge.ts'
 
 const REFERENCE = '/usr/lib/cni'
 
-/** A host, and what a runtime would do on it. */
-class Node {
-  readonly host: Namespace
-  readonly leases: string
-  readonly #test: Test
-  constructor(t: Test) {
-    this.#test = t
-    this.host = ownNamespace(t)
-    this.leases = mkdtempSync(join(tmpdir(), 'fairlead-leases-'))
-    t.teardown(() => rmSync(this.leases, { recursive: true, force: true }))
-  }
-
-  pod(): Namespace { return anotherNamespace(this.#test) }
-
-  config(extra: object): Json {
-    return {
-      cniVersion: '1.1.0', name: 'net', type: 'bridge', bridge: 'br0', isDefaultGateway: true, ...extra,
-      ipam: {
-        type: 'host-local', dataDir: this.leases,
-        ranges: [[{ subnet: '10.1.2.0/24' }], [{ subnet: 'fd00:1::/64' }]],
-      },
-    }
-  }
-
-  call(verb: string, pod: Namespace | undefined, config: Json, containerId = 'c1', args = ''): Json | undefined {
-    let result: Json | undefined
-    invoke(bridge, {
-      variables: {
-        CNI_COMMAND: verb, CNI_CONTAINERID: containerId, CNI_NETNS: pod?.path ?? '', CNI_IFNAME: 'eth0', CNI_ARGS: args,
-        CNI_PATH: resolve('build/bin'), PATH: process.env['PATH'],
-      },
-      stdin: () => new TextEncoder().encode(JSON.stringify(config)),
-      executable: undefined,
-      resident: () => undefined,
-      deliver: made => { result = made },
-      warn() {},
-    })
-    return result
-  }
-
-  get links(): string[] { return this.host.link.list().map(({ name }) => name).filter(name => name !== 'lo') }
-  get recorded(): string[] {
-    return readdirSync(join(this.leases, 'net')).filter(name => /[.:]/.test(name) && !name.startsWith('last'))
-  }
-}
-
 const skip = lacks('ip') || lacks('nft') || lacks('ping')
 
 test('bridge', { skip }, async t => {
-  const node = new Node(t)
+  const node = new Node(t, bridge, { bridge: 'br0', isDefaultGateway: true }, '10.1.2.0/24', 'fd00:1::/64')
   const { host } = node
 
   t.test('two containers reach each other and their gateway at once, and DEL leaves the bridge only', async t => {
@@ -77,13 +27,13 @@ test('bridge', { skip }, async t => {
       ips: [{ address: '10.1.2.2/24', gateway: '10.1.2.1', interface: 2 }, { address: 'fd00:1::2/64', interface: 2 }],
       routes: [{ dst: '0.0.0.0/0', gw: '10.1.2.1' }, { dst: '::/0', gw: 'fd00:1::1' }],
     })
-    node.call('ADD', two, node.config({ mtu: 1400 }), 'c2')
+    node.call('ADD', two, node.config({ mtu: 1400 }), { containerId: 'c2' })
     for (const address of ['10.1.2.3', 'fd00:1::3', '10.1.2.1', 'fd00:1::1']) t.ok(pings(one, address), address)
     node.call('CHECK', one, { ...node.config({ mtu: 1400 }), prevResult: result })
     node.call('DEL', one, node.config({}))
-    node.call('DEL', undefined, node.config({}), 'c2')
+    node.call('DEL', undefined, node.config({}), { containerId: 'c2' })
     t.same(node.links, ['br0'])
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
     t.equal(one.link.find('eth0'), undefined)
   })
 
@@ -101,11 +51,11 @@ test('bridge', { skip }, async t => {
 
   t.test('isolated ports reach the gateway and not each other', async t => {
     const pods = [node.pod(), node.pod()]
-    pods.forEach((pod, i) => node.call('ADD', pod, node.config({ portIsolation: true }), `c${i}`))
+    pods.forEach((pod, i) => node.call('ADD', pod, node.config({ portIsolation: true }), { containerId: `c${i}` }))
     const [, address = ''] = pods.map(pod => pod.addr.list(pod.link.get('eth0').index)[0]!.address.split('/')[0]!)
     t.ok(pings(pods[0]!, '10.1.2.1'))
     t.notOk(pings(pods[0]!, address))
-    pods.forEach((pod, i) => node.call('DEL', pod, node.config({}), `c${i}`))
+    pods.forEach((pod, i) => node.call('DEL', pod, node.config({}), { containerId: `c${i}` }))
   })
 
   t.test('a network without IPv6 has it switched off in the container', async t => {
@@ -131,7 +81,7 @@ test('bridge', { skip }, async t => {
     ]
     for (const { wanted, config } of sources) {
       const pod = node.pod()
-      node.call('ADD', pod, node.config(config), 'c1', 'MAC=02:00:00:00:00:0c')
+      node.call('ADD', pod, node.config(config), { args: 'MAC=02:00:00:00:00:0c' })
       t.equal(pod.link.get('eth0').address, wanted)
       node.call('DEL', pod, node.config({}))
     }
@@ -146,7 +96,7 @@ test('bridge', { skip }, async t => {
     const pod = node.pod()
     t.throws(() => node.call('ADD', pod, node.config({})), { code: 7, message: /10\.9\.9\.1\/24/ })
     t.same(node.links, ['br0'])
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
     node.call('ADD', pod, node.config({ forceAddress: true }))
     const addresses = host.addr.list(index).map(({ address }) => address)
     t.same(addresses.filter(address => !address.includes(':')), ['10.1.2.1/24'])
@@ -178,7 +128,7 @@ test('bridge', { skip }, async t => {
     pod.addr.del({ index: eth0, address: pod.addr.list(eth0)[0]!.address })
     t.throws(() => node.call('CHECK', pod, previous), { code: 102, message: /lost 10\.1\.2/ })
     node.call('DEL', pod, config)
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
   })
 
   t.test('an internal network has no way out', async t => {
@@ -198,20 +148,20 @@ test('bridge', { skip }, async t => {
     t.throws(() => node.call('ADD', node.pod(), node.config({ vlan: 100 })), { code: 104, message: /vlan 100/ })
     t.throws(() => node.call('STATUS', undefined, node.config({ vlanTrunk: [{ id: 5 }] })), { code: 104 })
     t.same(node.links, before)
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
   })
 
   t.test('GC removes what is not listed, and the bridge with the last', async t => {
     const pods = [node.pod(), node.pod()]
     const config = node.config({ ipMasq: true, macspoofchk: true })
-    pods.forEach((pod, i) => node.call('ADD', pod, config, `c${i}`))
+    pods.forEach((pod, i) => node.call('ADD', pod, config, { containerId: `c${i}` }))
     node.call('GC', undefined, { ...config, 'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }] })
     t.same(node.links, ['br0', hostLinkName({ network: 'net', containerId: 'c1', ifName: 'eth0' })])
-    t.equal(node.recorded.length, 2)
+    t.equal(node.recorded().length, 2)
     t.notMatch(output(host, 'nft', ['list', 'ruleset']), /net\/c0\//)
     node.call('GC', undefined, { ...config, 'cni.dev/valid-attachments': null })
     t.same(node.links, [])
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
     t.equal(output(host, 'nft', ['list', 'ruleset']), '')
   })
 })
@@ -220,7 +170,7 @@ const lacksReference = skip ||
   (spawnSync('test', ['-x', `${REFERENCE}/bridge`]).status === 0 ? false : 'no reference suite')
 
 test('attachments of the Go suite', { skip: lacksReference }, async t => {
-  const node = new Node(t)
+  const node = new Node(t, bridge, { bridge: 'br0', isDefaultGateway: true }, '10.1.2.0/24', 'fd00:1::/64')
   const { host } = node
   const reference = (verb: string, pod: Namespace, config: object): string => {
     const run = spawnSync(`${REFERENCE}/bridge`, {
@@ -241,7 +191,7 @@ test('attachments of the Go suite', { skip: lacksReference }, async t => {
     node.call('CHECK', pod, { ...old, ipMasqBackend: 'iptables', macspoofchk: false, prevResult })
     node.call('DEL', pod, old)
     t.same(node.links, ['br0'])
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
     t.notMatch(output(host, 'iptables-save', []), /CNI-|c1/)
     t.notMatch(output(host, 'nft', ['list', 'ruleset']), /cni-br-iface/)
   })
@@ -253,7 +203,7 @@ test('attachments of the Go suite', { skip: lacksReference }, async t => {
     reference('CHECK', pod, { ...config, prevResult })
     reference('DEL', pod, config)
     t.same(node.links, ['br0'])
-    t.same(node.recorded, [])
+    t.same(node.recorded(), [])
     t.notMatch(output(host, 'iptables-save', []), /CNI-[0-9a-f]/)
   })
 })

@@ -4,44 +4,37 @@ import { configure } from '#cni/configure.ts'
 import { driver } from '#cni/driver.ts'
 import { requireExpressible } from '#cni/encode.ts'
 import { CniError } from '#cni/errors.ts'
+import { defaultRoutes, withGateways } from '#cni/gateways.ts'
+import { describe, planned, refuseDuplicates, refuseSmallMtu, requireFree } from '#cni/interface.ts'
 import { wantedMac } from '#cni/mac.ts'
-import { append, noResult, type Interface, type Result } from '#cni/result.ts'
+import { append, type Result } from '#cni/result.ts'
 import { hostLinkName, networkLabel } from '#net/attachment.ts'
-import { ignoreLinkLocalSources, removeIfUnused, whileBridgesAreLocked } from '#net/bridge.ts'
+import { ignoreLinkLocalSources, removeIfUnused } from '#net/bridge.ts'
 import * as internal from '#net/internal.ts'
 import * as masquerade from '#net/masquerade.ts'
 import { create } from '#net/creation.ts'
+import { enableForwarding } from '#net/forwarding.ts'
+import { whileHostIsLocked } from '#net/host-lock.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { waitForAddresses, waitForCarrier } from '#net/ready.ts'
+import { waitForCarrier } from '#net/ready.ts'
 import * as spoof from '#net/spoof.ts'
 import { collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { parseMac } from '#netlink/mac.ts'
-import type { Link } from '#netlink/route/link.ts'
 import { validate } from '#build/validators/bridge.js'
 import { schema } from './config.ts'
-import { addGatewayAddresses, defaultRoutes, enableForwarding, gatewayAddresses, withGateways } from './gateway.ts'
+import { addGatewayAddresses, gatewayAddresses } from './gateway.ts'
 import {
-  isGateway, refuseContradictions, refuseSmallMtu, refuseUnsupported, requireKernel, routedLink, type Config,
+  isGateway, refuseContradictions, refuseUnsupported, requireKernel, routedLink, type Config,
 } from './plan.ts'
 import { checkPort, join, MAX_PORTS, noFreePort } from './port.ts'
 
-const describe = ({ name, address: mac, mtu }: Link, sandbox?: string): Interface => ({ name, mac, mtu, sandbox })
-
-/** What IPAM has leased, as the container is to see it: gateways, default routes, DNS. */
-const planned = (config: Config, leased: Result | undefined): Result => {
-  if (leased === undefined) return { ...noResult, dns: config.dns ?? {} }
-  const dns = config.dns && Object.keys(config.dns).length > 0 ? config.dns : leased.dns
-  // IPv6 is off where there is no address of it, so a route of a family without addresses leads nowhere.
-  const families = leased.ips.map(({ address }) => familyOf(address))
-  const routes = leased.routes
-    .filter(({ dst }) => families.includes(familyOf(dst)) && !(config.internal && dst.endsWith('/0')))
-  if (!isGateway(config)) return { ...leased, routes, dns }
-  const ips = withGateways(leased.ips)
-  return {
-    ...leased, ips, dns,
-    routes: config.isDefaultGateway ? [...routes, ...defaultRoutes({ ...leased, ips, routes })] : routes,
-  }
+/** What is planned, with the bridge as the gateway if it is to be one. */
+const withGateway = (config: Config, plan: Result): Result => {
+  if (!isGateway(config)) return plan
+  const ips = withGateways(plan.ips)
+  const routes = config.isDefaultGateway ? [...plan.routes, ...defaultRoutes({ ...plan, ips })] : plan.routes
+  return { ...plan, ips, routes }
 }
 
 export const bridge = driver({
@@ -56,15 +49,9 @@ export const bridge = driver({
     refuseUnsupported(config, host)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
     const mac = wantedMac(config, args)
-    if (pod.link.find(ifName)) {
-      throw new CniError(
-        'alreadyAttached',
-        `${ifName} exists already in ${pod.path}`,
-        'delete that attachment first, or choose another CNI_IFNAME',
-      )
-    }
+    requireFree(pod, ifName)
 
-    const { master, gateway, port, isShared } = whileBridgesAreLocked('shared', () =>
+    const { master, gateway, port, isShared } = whileHostIsLocked('shared', () =>
       join({ ...config, mac }, host, pod, attachment, ipam.configured, undo))
     const link = pod.link.get(ifName)
 
@@ -76,9 +63,9 @@ export const bridge = driver({
 
     const leased = ipam.add()
     undo('address lease', () => ipam.del())
-    const result = planned(config, leased)
+    const result = withGateway(config, planned(config, leased))
     requireExpressible(cniVersion, leased ? result.ips : 'none')
-    refuseSmallMtu(config, result)
+    refuseSmallMtu(config.mtu, result)
     const interfaces = [describe(master), describe(port), describe(link, pod.path)]
     const own = interfaces.length - 1
 
@@ -95,14 +82,7 @@ export const bridge = driver({
         create(undo, 'masquerading', () => masquerade.remove(host, attachment, addresses), () =>
           masquerade.add(host, attachment, addresses, config.ipMasqBackend))
       }
-      const taken = families.has('ipv6') ? waitForAddresses(pod, link.index) : []
-      if (taken.length > 0) {
-        throw new CniError(
-          'kernelRefused',
-          `somebody else has ${taken.join(', ')}`,
-          'find the duplicate in the network, or switch enabledad off',
-        )
-      }
+      refuseDuplicates(pod, link, result)
     } else if (!config.disableContainerInterface) {
       pod.link.set(link.index, { up: true })
     }

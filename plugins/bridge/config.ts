@@ -1,4 +1,4 @@
-import { dns, macSources } from '#cni/keys.ts'
+import { dns, ipam, macSources } from '#cni/keys.ts'
 import type { Schema } from '#cni/schema.ts'
 
 const vid = { type: 'integer', minimum: 1, maximum: 4094 } as const satisfies Schema
@@ -68,15 +68,7 @@ export const schema = {
       type: 'boolean', default: false,
       description: 'leave the container\'s interface down; only without `ipam`',
     },
-    ipam: {
-      type: 'object',
-      properties: {
-        type: {
-          type: 'string',
-          description: 'IPAM plugin; without it the attachment is layer 2 only',
-        },
-      },
-    },
+    ipam,
     dns,
     ...macSources,
   },

@@ -1,9 +1,9 @@
 // What a configuration asks of the bridge plugin, decided before anything is touched.
 import { CniError, invalidConfig } from '#cni/errors.ts'
-import type { Result } from '#cni/result.ts'
+import { refuseMtu } from '#cni/interface.ts'
+import { lackingInKernel, requireKinds } from '#cni/kernel.ts'
 import type { FromSchema } from '#cni/schema.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { familyOf } from '#netlink/ip.ts'
 import { isAvailable as hasNftables } from '#netlink/nftables/query.ts'
 import type { schema } from './config.ts'
 
@@ -43,7 +43,6 @@ export const routedLink = ({ bridge, vlan }: Pick<Config, 'bridge' | 'vlan'>): s
 export const isGateway = (config: Partial<Config>): boolean =>
   config.isGateway === true || config.isDefaultGateway === true
 
-const LEAST_MTU = 68 // ETH_MIN_MTU of include/uapi/linux/if_ether.h
 const MAX_NAME_BYTES = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
 
 /** Refuses combinations of keys that cannot mean anything. @throws CniError 7 */
@@ -80,26 +79,8 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
   if (config.bridge === '.' || config.bridge === '..') {
     throw invalidConfig(`bridge ${JSON.stringify(config.bridge)} is a directory's name`, 'choose another')
   }
-  if (config.mtu > 0 && config.mtu < LEAST_MTU) {
-    throw invalidConfig(
-      `mtu ${config.mtu} is below ${LEAST_MTU}`,
-      'give a larger one, or 0 for the kernel\'s default',
-    )
-  }
+  refuseMtu(config.mtu)
   trunkVlans(config.vlanTrunk)
-}
-
-const LEAST_IPV6_MTU = 1280 // RFC 8200, section 5; below it the kernel takes IPv6 off the link
-
-/** @throws CniError 7 when the links would be too small for an address that has been leased */
-export const refuseSmallMtu = ({ mtu }: Config, { ips }: Result): void => {
-  const ipv6 = ips.find(({ address }) => familyOf(address) === 'ipv6')
-  if (ipv6 && mtu > 0 && mtu < LEAST_IPV6_MTU) {
-    throw invalidConfig(
-      `mtu ${mtu} is too small for ${ipv6.address}`,
-      `IPv6 needs ${LEAST_IPV6_MTU} at least: raise mtu or remove the IPv6 range`,
-    )
-  }
 }
 
 /** Refuses what this kernel cannot do. @throws CniError 104 */
@@ -115,9 +96,7 @@ export const refuseUnsupported = (config: Partial<Config>, host: Namespace): voi
 
 /** For STATUS: what ADD would find missing in this kernel. @throws CniError 50 */
 export const requireKernel = (config: Config, host: Namespace): void => {
-  const lacking = (what: string): CniError =>
-    new CniError('notAvailable', `this kernel has no ${what}`, 'load the module, or use a kernel that has it')
-  for (const kind of ['bridge', 'veth'] as const) if (!host.link.supports(kind)) throw lacking(`${kind} links`)
+  requireKinds(host, 'bridge', 'veth')
   const usesNftables = config.macspoofchk || config.internal || (config.ipMasq && config.ipMasqBackend === 'nftables')
-  if (usesNftables && !hasNftables(host.netfilter)) throw lacking('nftables')
+  if (usesNftables && !hasNftables(host.netfilter)) throw lackingInKernel('nftables')
 }

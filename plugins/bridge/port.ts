@@ -2,8 +2,9 @@
 import { broken, expect } from '#cni/check.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import { hostLinkName, networkLabel, type Attachment } from '#net/attachment.ts'
-import { containerPorts, ensureBridge, raiseBridge, whileBridgesAreLocked } from '#net/bridge.ts'
+import { containerPorts, ensureBridge, raiseBridge } from '#net/bridge.ts'
 import { create, type Undo } from '#net/creation.ts'
+import { whileHostIsLocked } from '#net/host-lock.ts'
 import * as internal from '#net/internal.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { addVeth } from '#net/veth.ts'
@@ -65,7 +66,7 @@ export const join = (
   const isShared = (): boolean => containerPorts(host, master.index).length > 1
   if (config.internal) {
     // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
-    const takeBack = (): void => whileBridgesAreLocked('exclusive', () => {
+    const takeBack = (): void => whileHostIsLocked('exclusive', () => {
       if (!isShared()) internal.remove(host, routedLink(config))
     })
     create(undo, 'isolation', takeBack, () => internal.add(host, routedLink(config)))

@@ -1,4 +1,5 @@
 // The configuration of host-local: https://www.cni.dev/plugins/current/ipam/host-local/, and `exclude`.
+import { ipsInArgs, routes } from '#cni/keys.ts'
 import type { FromSchema, Schema } from '#cni/schema.ts'
 
 export const rangeSchema = {
@@ -30,29 +31,7 @@ export const schema = {
           description: 'addresses and prefixes that are never handed out, such as those of printers and routers',
           items: { type: 'string' },
         },
-        routes: {
-          type: 'array',
-          description: 'routes of the container, handed to the plugin that makes its interface',
-          items: {
-            type: 'object',
-            required: ['dst'],
-            properties: {
-              dst: { type: 'string', description: 'the destination in CIDR notation' },
-              gw: { type: 'string', description: 'the next hop; default: gateway of the family\'s first address' },
-              mtu: {
-                type: 'integer', minimum: 0, maximum: 4294967295,
-                description: 'largest packet along the route, bytes',
-              },
-              advmss: {
-                type: 'integer', minimum: 0, maximum: 4294967295,
-                description: 'largest TCP segment advertised, bytes',
-              },
-              priority: { type: 'integer', minimum: 0, maximum: 4294967295, description: 'metric; the lowest wins' },
-              table: { type: 'integer', minimum: 0, maximum: 4294967295, description: 'routing table' },
-              scope: { type: 'integer', minimum: 0, maximum: 255, description: '0 global, 253 link, 254 host' },
-            },
-          },
-        },
+        routes,
         dataDir: {
           type: 'string', default: '/var/lib/cni/networks',
           description: 'where the records are kept, in a directory per network',
@@ -75,19 +54,7 @@ export const schema = {
         },
       },
     },
-    args: {
-      type: 'object',
-      description: 'arguments of the network',
-      properties: {
-        cni: {
-          type: 'object',
-          description: 'those that CNI knows',
-          properties: {
-            ips: { type: 'array', description: 'as `runtimeConfig.ips`, which comes first', items: { type: 'string' } },
-          },
-        },
-      },
-    },
+    args: ipsInArgs,
   },
 } as const satisfies Schema
 

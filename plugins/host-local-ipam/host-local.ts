@@ -4,10 +4,11 @@ import { broken } from '#cni/check.ts'
 import { driver, type Call, type Del } from '#cni/driver.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import { isObject, lookUp, type Json } from '#cni/json.ts'
-import { noResult, type IpConfig, type Route } from '#cni/result.ts'
+import { noResult, type IpConfig } from '#cni/result.ts'
+import { readRoutes } from '#cni/routes.ts'
 import type { Attachment } from '#net/attachment.ts'
-import { canonicalPrefix, parsePrefix, subnetOf } from '#net/prefix.ts'
-import { parseIp, textOf } from '#netlink/ip.ts'
+import { canonicalPrefix } from '#net/prefix.ts'
+import { textOf } from '#netlink/ip.ts'
 import { isWritable, status } from '#sys/file.ts'
 import { validate } from '#build/validators/host-local-ipam.js'
 import { schema, type Config } from './config.ts'
@@ -36,17 +37,6 @@ const requireAbsolute = (raw: Json): void => {
     throw invalidConfig(`ipam.dataDir ${JSON.stringify(directory)} is no absolute path`, 'begin it with /')
   }
 }
-
-const readRoutes = ({ ipam }: Config): Route[] => (ipam?.routes ?? []).map((route, i) => {
-  const { dst, gw } = route
-  const prefix = parsePrefix(dst)
-  if (!prefix) throw invalidConfig(`ipam.routes[${i}].dst "${dst}" is no prefix`, 'write 10.2.0.0/16 or ::/0')
-  if (subnetOf(prefix) !== canonicalPrefix(dst)) {
-    throw invalidConfig(`ipam.routes[${i}].dst "${dst}" has host bits`, `is ${subnetOf(prefix)} meant?`)
-  }
-  if (gw !== undefined && !parseIp(gw)) throw invalidConfig(`ipam.routes[${i}].gw "${gw}" is no IP address`)
-  return { ...route, dst: canonicalPrefix(dst) }
-})
 
 const ipConfig = (set: RangeSet, address: string): IpConfig => {
   const { subnet, gateway } = rangeFor(set, numberIn(set.family, address))!
@@ -96,7 +86,7 @@ export const hostLocal = driver({
     requireAbsolute(raw)
     const sets = readRangeSets(config, cniVersion)
     const requested = assignRequests(config, args, sets)
-    const routes = readRoutes(config)
+    const routes = readRoutes(config.ipam?.routes ?? [])
     const dns = readDns(config.ipam?.resolvConf)
     const directory = directoryOf({ raw, network })
 

@@ -1,31 +1,18 @@
 // Addresses that an attachment asks for: CONVENTIONS.md of CNI, `ips` and CNI_ARGS.
 import { CniError, invalidConfig } from '#cni/errors.ts'
+import { requestedIps, type RequestedIp } from '#cni/requested-ips.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import { familyOf, numberOf, parseIp, textOf, type Family } from '#netlink/ip.ts'
 import type { Config } from './config.ts'
 import { contains, describe, rangeFor, type RangeSet } from './range.ts'
 
-interface Request { readonly key: string; readonly text: string; readonly family: Family; readonly address: bigint }
+interface Request extends RequestedIp { readonly family: Family; readonly address: bigint }
 
 /** The prefix length that a request may carry says nothing: the range's subnet has one. */
-const readRequest = (key: string, text: string): Request => {
+const readRequest = ({ key, text }: RequestedIp): Request => {
   const bytes = parseIp(text) ?? parsePrefix(text)?.bytes
   if (bytes === undefined) throw invalidConfig(`${key} "${text}" is no IP address`, 'write 10.1.2.3 or 10.1.2.3/24')
   return { key, text, family: familyOf(text), address: numberOf(bytes) }
-}
-
-/** The first of the sources that asks for anything: the reference adds them up, which fails as soon as two are used. */
-const readRequests = ({ runtimeConfig, args }: Config, cniArgs: ReadonlyMap<string, string>): Request[] => {
-  const sources: (readonly [string, readonly string[]])[] = [
-    ['runtimeConfig.ips', runtimeConfig?.ips ?? []],
-    ['args.cni.ips', args?.cni?.ips ?? []],
-    ['CNI_ARGS IP', (cniArgs.get('IP') ?? '').split(',')],
-  ]
-  for (const [key, texts] of sources) {
-    const filled = texts.map(text => text.trim()).filter(text => text !== '')
-    if (filled.length > 0) return filled.map(text => readRequest(key, text))
-  }
-  return []
 }
 
 const refuse = ({ key, text }: Request, reason: string): CniError =>
@@ -39,7 +26,7 @@ const refuse = ({ key, text }: Request, reason: string): CniError =>
 export const assignRequests = (
   config: Config, cniArgs: ReadonlyMap<string, string>, sets: readonly RangeSet[],
 ): (string | undefined)[] => {
-  const requests = readRequests(config, cniArgs)
+  const requests = requestedIps(config, cniArgs).map(readRequest)
   const assigned = sets.map(set => {
     const at = requests.findIndex(({ family, address }) => family === set.family && rangeFor(set, address))
     if (at < 0) return undefined
