@@ -10,6 +10,7 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   'host-local': () => require('./host-local-ipam/host-local.ts').hostLocal,
   loopback: () => require('./loopback/loopback.ts').loopback,
   none: () => require('./none/none.ts').none,
+  static: () => require('./static-ipam/static.ts').staticIpam,
 }
 
 export const pluginNames: readonly string[] = Object.keys(drivers)

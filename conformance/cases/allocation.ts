@@ -3,7 +3,8 @@
 import type { Case } from '../case.ts'
 import { must, mustEqual, refuses, resultOf, succeeds } from '../expect.ts'
 import { fill, pool, pools, records, recordsStay } from '../pool.ts'
-import { addressesOf } from '../result.ts'
+import type { JsonObject } from '../json.ts'
+import { addressesOf, type Result } from '../result.ts'
 
 const container = (id: string) => ({ env: { CNI_CONTAINERID: id } })
 
@@ -135,6 +136,30 @@ export const cases: readonly Case[] = [
       mustEqual(gateways, ['10.88.0.1', 'fd00:88::1'], 'the list of gateways')
       mustEqual(routes.map(({ dst, gw }) => [dst, gw ?? '']),
         [['0.0.0.0/0', ''], ['10.99.0.0/16', '10.88.0.1'], ['::/0', '']], 'the list of routes')
+    },
+  },
+  {
+    id: 'J29', level: 'SHOULD', applies: ['static'], title: 'CHECK: address or gateway absent', since: '0.4.0',
+    run(world) {
+      const { dual: config = {} } = world.subject.profile
+      const result = world.add({ config })
+      const check = (ips: Result['ips']) =>
+        world.call('CHECK', { config: { ...config, prevResult: { ...result, ips } } })
+      const [four, six] = result.ips ?? []
+      must(four && six, 'the result has no two addresses')
+      succeeds(check([six, { address: '192.0.2.9/24' }, four]))
+      const strangers = [{ ...four, address: '10.88.0.6/24' }, { ...six, gateway: 'fd00:88::2' }] as const
+      for (const damaged of [[], [four], [strangers[0], six], [four, strangers[1]]])
+        refuses(check(damaged), [7, 'own'])
+    },
+  },
+  {
+    id: 'J32', level: 'MUST', applies: ['static', 'host-local'], title: 'default routes over several gateways kept',
+    run(world) {
+      const routes = ['10.88.0.1', '10.88.0.2'].map(gw => ({ dst: '0.0.0.0/0', gw }))
+      const { ipam } = world.subject.profile.config
+      const result = world.add({ config: { ipam: { ...(ipam as JsonObject), routes } } })
+      mustEqual(result.routes?.map(({ gw }) => gw), ['10.88.0.1', '10.88.0.2'], 'the list of next hops')
     },
   },
 ]

@@ -107,12 +107,31 @@ export const cases: readonly Case[] = [
       const config = { ipam: { type: 'static', addresses: [{ address: '10.88.0.5' }] } }
       refuses(world.call('ADD', { config }), [2, 6, 7, 'own'])
       refuses(world.call('ADD', { config: bare(world), env: { CNI_ARGS: 'IP=10.88.0.5' } }), [4, 7, 'own'])
+      refuses(world.call('ADD', { config: { args: { cni: { ips: ['10.88.0.5'] } } } }), [2, 6, 7, 'own'])
+      refuses(world.call('ADD', { config: { runtimeConfig: { ips: ['10.88.0.5'] } } }), [2, 6, 7, 'own'])
     },
   },
   {
     id: 'J28', level: 'SHOULD', applies: ['dhcp'], title: 'no daemon',
     run(world) {
       refuses(world.call('ADD'), [11, 50, 'own'], 'dhcp.sock')
+    },
+  },
+  {
+    id: 'J30', level: 'QUAL', applies: ['static'], title: 'CNI_ARGS beats configuration',
+    run(world) {
+      gives(world.add({ env: { CNI_ARGS: `IP=${asked}/24` } }), asked)
+    },
+  },
+  {
+    id: 'J31', level: 'QUAL', applies: ['static'], title: 'gateway of addresses asked for',
+    run(world) {
+      const gatewayOf = (config: JsonObject, CNI_ARGS = '') =>
+        world.add({ config, env: { CNI_ARGS } }).ips?.[0]?.gateway
+      const config = { runtimeConfig: { ips: [`${asked}/24`] } }
+      mustEqual(gatewayOf(config), '10.88.0.1', 'the gateway, which the configuration has for this subnet,')
+      mustEqual(gatewayOf(config, 'GATEWAY=10.88.0.9'), '10.88.0.9', 'the gateway, which CNI_ARGS names,')
+      mustEqual(gatewayOf({ runtimeConfig: { ips: ['10.99.0.5/24'] } }) ?? '', '', 'the gateway in another subnet')
     },
   },
 ]

@@ -56,7 +56,17 @@ export const ipam: Readonly<Record<string, Profile>> = {
     },
     twoAddresses: { ipam: { type: 'static', addresses: [{ address: '10.88.0.5/24' }, { address: '10.88.1.5/24' }] } },
     wrongType: { ipam: { type: 'static', addresses: 'all' } },
-    invalid: { 'address without prefix length': { ipam: { type: 'static', addresses: [{ address: '10.88.0.5' }] } } },
+    invalid: {
+      'address without prefix length': { ipam: { type: 'static', addresses: [{ address: '10.88.0.5' }] } },
+      'no address in an entry': { ipam: { type: 'static', addresses: [{ gateway: '10.88.0.1' }] } },
+      'gateway nonsense': { ipam: { type: 'static', addresses: [{ address: '10.88.0.5/24', gateway: 'nonsense' }] } },
+      'route nonsense': {
+        ipam: { type: 'static', addresses: [{ address: '10.88.0.5/24' }], routes: [{ dst: 'nonsense' }] },
+      },
+      'dns.search no list': {
+        ipam: { type: 'static', addresses: [{ address: '10.88.0.5/24' }], dns: { search: 'example.com' } },
+      },
+    },
     readsArgs: true,
   },
   dhcp: {
