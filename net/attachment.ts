@@ -32,6 +32,10 @@ export const label = ({ network, containerId, ifName }: Attachment): string =>
 export const hostLinkName = ({ network, containerId, ifName }: Attachment): string =>
   `veth${sha256(`${network}/${containerId}/${ifName}`).slice(0, 11)}`
 
+/** The name that an attachment's link has in the container until it gets its own. */
+export const provisionalLinkName = ({ network, containerId, ifName }: Attachment): string =>
+  `new-${sha256(`${network}/${containerId}/${ifName}`).slice(0, 11)}`
+
 // A comment in nftables holds 128 bytes, and none may contain a quotation mark (nft could not read its own list back).
 const COMMENT_LENGTH = 127
 const LONGEST_NETWORK = 48

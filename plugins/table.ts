@@ -9,6 +9,7 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   bridge: () => require('./bridge/bridge.ts').bridge,
   'host-local': () => require('./host-local-ipam/host-local.ts').hostLocal,
   loopback: () => require('./loopback/loopback.ts').loopback,
+  macvlan: () => require('./macvlan/macvlan.ts').macvlan,
   none: () => require('./none/none.ts').none,
   static: () => require('./static-ipam/static.ts').staticIpam,
 }

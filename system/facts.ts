@@ -17,6 +17,7 @@ interface Link {
   flags: string[]
   master?: string
   ifalias?: string
+  altnames?: string[]
   linkinfo?: { info_kind?: string }
   addr_info: { local: string, prefixlen: number, scope: string }[]
 }
@@ -30,11 +31,13 @@ interface Route {
 /** The kernel gives and takes these by itself, whenever a carrier comes or goes. */
 const kernelsOwn = (text: string): boolean => /^(fe80:|ff00:|127\.|::1$)/.test(text)
 
-function linkFacts({ ifname, flags, master, ifalias, linkinfo, addr_info: addresses }: Link): string[] {
+function linkFacts(link: Link): string[] {
+  const { ifname, flags, master, ifalias, altnames = [], linkinfo, addr_info: addresses } = link
   const kind = linkinfo?.info_kind ?? ''
   const state = [master && `master ${master}`, flags.includes('UP') && 'up', ifalias && `alias ${ifalias}`]
   return [
     ['link', ifname, kind, ...kind === 'bridge' ? [] : state].filter(Boolean).join(' '),
+    ...altnames.map((name) => `altname ${ifname} ${name}`),
     ...addresses.filter(({ local }) => !kernelsOwn(local))
       .map(({ local, prefixlen }) => `address ${ifname} ${local}/${prefixlen}`),
   ]

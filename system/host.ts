@@ -73,6 +73,12 @@ export class Host {
     this.#add(this.name)
   }
 
+  /** Gives the host a link of that name, up, with the end of a cable that nobody is at. */
+  addUplink(name: string): void {
+    run('ip', '-n', this.name, 'link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-far`)
+    for (const end of [name, `${name}-far`]) run('ip', '-n', this.name, 'link', 'set', end, 'up')
+  }
+
   /** Makes a container's namespace and returns its name. */
   addPod(): string {
     const pod = `${this.name}-pod${this.#namespaces.length}`

@@ -1,6 +1,6 @@
 // Link kinds: what `ip link add type KIND` takes. Names and numbers follow the kernel's rt-link netlink spec
 // (Documentation/netlink/specs/rt-link.yaml). A new kind is one more table.
-import { attrs, headed, nest, struct } from '../attrs.ts'
+import { attrs, headed, list, nest, struct } from '../attrs.ts'
 import { be16, i32, ip, mac, text, u16, u32, u8, choice } from '../codec.ts'
 
 /** struct ifinfomsg of include/uapi/linux/rtnetlink.h. */
@@ -20,8 +20,16 @@ export const kinds = {
   }),
   macvlan: attrs({
     mode: [1, choice(u32, { private: 1, vepa: 2, bridge: 4, passthru: 8, source: 16 })],
+    /** What is done with the addresses that `source` mode lets in: enum macvlan_macaddr_mode of if_link.h. */
+    sourceMode: [3, choice(u32, { add: 0, del: 1, flush: 2, set: 3 })],
+    sources: [5, list(4, mac)],
     bcQueueLen: [7, u32],
   }),
+  ipvlan: attrs({
+    mode: [1, choice(u16, { l2: 0, l3: 1, l3s: 2 })],
+    flag: [2, choice(u16, { bridge: 0, private: 1, vepa: 2 })],
+  }),
+  vlan: attrs({ vid: [1, u16], protocol: [5, choice(be16, { '802.1q': 0x8100, '802.1ad': 0x88a8 })] }),
   vxlan: attrs({ id: [1, u32], local: [4, ip], learning: [7, u8], port: [15, be16] }),
   dummy: attrs({}),
 }

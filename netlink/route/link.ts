@@ -1,6 +1,6 @@
 // ip link. Names and numbers follow the kernel's rt-link netlink spec (Documentation/netlink/specs/rt-link.yaml).
 import { errnoOf, tolerate } from '#sys/errno.ts'
-import { attrs, byKind, nest } from '../attrs.ts'
+import { attrs, byKind, list, nest } from '../attrs.ts'
 import { text, u32, u8, type Codec, type Decoded } from '../codec.ts'
 import { flags, type Request } from '../message.ts'
 import type { Socket } from '../socket.ts'
@@ -10,6 +10,8 @@ const RTM_NEWLINK = 16
 const RTM_DELLINK = 17
 const RTM_GETLINK = 18
 const RTM_SETLINK = 19
+const RTM_NEWLINKPROP = 108
+const RTM_DELLINKPROP = 109
 
 const bridgePort = nest(attrs({ hairpin: [4, u8], isolated: [33, u8] }))
 /** What a bridge keeps about one of its ports: 1 is on, 0 off. */
@@ -33,6 +35,7 @@ const linkAttrs = attrs({
   parent: [5, u32], master: [10, u32], promiscuity: [30, u32], operstate: [16, u8], alias: [20, text],
   netnsId: [37, u32], group: [27, u32], numTxQueues: [31, u32], txQueueLength: [13, u32],
   info: [18, linkInfo],
+  altNames: [52, list(53, text)], altName: [53, text],
 })
 
 const flagBits = { up: 1, promisc: 0x100 } as const
@@ -42,7 +45,7 @@ type Known = Decoded<typeof linkAttrs>
 export type LinkSpec = Known & { readonly up?: boolean | undefined; readonly promisc?: boolean | undefined }
 
 /** A link as the kernel describes it. `parent` of a veth is the index of its peer; `port` is set on bridge ports. */
-export interface Link extends Omit<Known, 'info' | 'name' | 'mtu'> {
+export interface Link extends Omit<Known, 'info' | 'name' | 'mtu' | 'altName'> {
   readonly index: number
   readonly name: string
   readonly mtu: number
@@ -54,6 +57,9 @@ export interface Link extends Omit<Known, 'info' | 'name' | 'mtu'> {
     readonly kind: string
     readonly vlanFiltering?: number | undefined
     readonly mode?: string | undefined
+    readonly flag?: string | undefined
+    readonly vid?: number | undefined
+    readonly sources?: readonly string[] | undefined
   }
   readonly port: Port | undefined
 }
@@ -169,6 +175,27 @@ export class Links {
 
   /** ip link show NAME, undefined when there is none. */
   find(name: string): Link | undefined { return tolerate(['ENODEV'], () => this.get(name)) }
+
+  /** ip link show ALTNAME, undefined when no link has it. */
+  findAltName(altName: string): Link | undefined {
+    return tolerate(['ENODEV'], () =>
+      decodeLink(this.#socket.get(request(`link show ${altName}`, RTM_GETLINK, 0, 0, { altName })).body))
+  }
+
+  /** ip link property add dev NAME altname ALTNAME, as a request. @throws NetlinkError EEXIST when it is taken */
+  addingAltName(name: string, altName: string): Request {
+    const flag = flags.create | flags.excl | flags.append
+    return request(`link property add altname ${altName}`, RTM_NEWLINKPROP, flag, 0, { name, altNames: [altName] })
+  }
+
+  /** ip link property del dev ALTNAME altname ALTNAME. @returns whether there was one */
+  removeAltName(altName: string): boolean {
+    return tolerate(['ENODEV', 'ENOENT'], () => {
+      const spec = { altName, altNames: [altName] }
+      this.#socket.request(request(`link property del altname ${altName}`, RTM_DELLINKPROP, 0, 0, spec))
+      return true
+    }) ?? false
+  }
 
   /** ip link show, by index. @throws NetlinkError ENODEV */
   at(index: number): Link {

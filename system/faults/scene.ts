@@ -25,6 +25,8 @@ export class Scene implements Disposable {
 
   constructor(configuration: Configuration, neighbour: boolean) {
     this.#configuration = configuration
+    const { master, device } = configuration
+    for (const link of [master, device]) if (typeof link === 'string') this.host.addUplink(link)
     const interfaceName = configuration.type === 'loopback' ? 'lo' : 'eth0'
     if (neighbour) must(this.host.call('ADD', configuration, this.#attachment('test-neighbour', interfaceName)))
     this.subject = this.#attachment('test-subject', interfaceName)

@@ -1,0 +1,44 @@
+// What a configuration asks of the macvlan plugin, decided before anything is touched.
+import { invalidConfig } from '#cni/errors.ts'
+import { refuseMtu } from '#cni/interface.ts'
+import { refuseParent } from '#cni/parent.ts'
+import type { FromSchema } from '#cni/schema.ts'
+import { formatMac, parseMac } from '#netlink/mac.ts'
+import type { LinkSpec } from '#netlink/route/link.ts'
+import type { schema } from './config.ts'
+
+export type Config = FromSchema<typeof schema>
+
+/** Refuses combinations of keys that cannot mean anything. @throws CniError 7 */
+export const refuseContradictions = (config: Config, layer3: boolean): void => {
+  refuseParent(config)
+  refuseMtu(config.mtu)
+  const { mode, sources = [], hostAccess, linkInContainer, internal } = config
+  if (sources.length > 0 && mode !== 'source') {
+    throw invalidConfig(`sources needs mode source, and mode is ${mode}`, 'remove sources or change the mode')
+  }
+  const wrong = sources.find(source => parseMac(source)?.length !== 6)
+  if (wrong !== undefined) {
+    throw invalidConfig(`sources has ${JSON.stringify(wrong)}`, 'write addresses such as 02:00:0a:01:02:03')
+  }
+  if (!hostAccess) return
+  if (mode !== 'bridge') {
+    throw invalidConfig(`hostAccess true needs mode bridge, and mode is ${mode}`, 'in other modes links do not talk')
+  }
+  if (linkInContainer) {
+    throw invalidConfig('hostAccess true and linkInContainer true exclude each other', 'the parent is not the host\'s')
+  }
+  if (internal) {
+    throw invalidConfig('hostAccess true and internal true exclude each other', 'an internal network has no way out')
+  }
+  if (!layer3) throw invalidConfig('hostAccess true needs ipam', 'the host reaches containers by their addresses')
+}
+
+/** The kind and settings of the container's link. */
+export const linkInfo = ({ mode, sources = [], bcqueuelen }: Config): NonNullable<LinkSpec['info']> => ({
+  kind: 'macvlan', mode,
+  bcQueueLen: bcqueuelen || undefined,
+  ...(sources.length > 0
+    ? { sourceMode: 'set', sources: sources.map(source => formatMac(parseMac(source)!)) } as const
+    : undefined),
+})
