@@ -7,7 +7,7 @@ import { leftovers, opened } from './leftovers.ts'
 import { privateMachine } from './machine.ts'
 import { bridgeOf, writeNetwork } from './networks.ts'
 import { openOutside, outside, wire } from './outside.ts'
-import { awaitServer, fetchPage, reaches } from './reach.ts'
+import { addressesIn, awaitServer, fetchPage, reaches } from './reach.ts'
 import { lacking, pluginDirectory, withoutPlugin } from './requirements.ts'
 import { layRootfs } from './rootfs.ts'
 
@@ -68,6 +68,33 @@ test('containerd', { skip: lacking('containerd', 'ctr', 'crun', 'tar') }, async 
     t.same(leftovers(machine), before)
     awaitServer(machine, ['busybox'])
     await runtime.remove(id)
+  })
+
+  t.test('a pod with two attachments, bridge and macvlan', { skip: withoutPlugin('macvlan') }, async t => {
+    const before = leftovers(machine)
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '192.0.2.0/24', rangeStart: '192.0.2.128' }]] }
+    const file = '/etc/cni/net.d/2-sea.conflist'
+    const plugins = [{ type: 'macvlan', master: 'wire0', ipam }]
+    machine.write(file, { cniVersion: '1.0.0', name: 'sea', plugins })
+    t.teardown(() => machine.run('rm', file))
+    // containerd looks at the directory by itself, some time after it has changed.
+    let id = await runtime.run({ name: 'both0' })
+    const second = (): string[] =>
+      addressesIn(machine.attempt(...inPod(id), 'ip', '-o', '-4', 'address', 'show', 'dev', 'eth1').output)
+    for (let attempt = 1; second().length === 0 && attempt < 20; attempt++) {
+      await runtime.remove(id)
+      id = await runtime.run({ name: `both${attempt}` })
+    }
+    awaitServer(machine, inPod(id))
+    const first = await runtime.addresses(id)
+    t.match(first, [/^10\.77\.1\./, /^fd77:1:/], 'the first attachment is the pod\'s')
+    t.match(second(), [/^192\.0\.2\.1[2-9]\d$/])
+    for (const address of first) reaches(t, machine, ['busybox'], address)
+    for (const address of second()) reaches(t, machine, outside, address)
+    const [server = ''] = wire.server
+    t.equal(fetchPage(machine, inPod(id), server, '/cgi-bin/who'), second()[0], 'out by the second one')
+    await runtime.remove(id)
+    t.same(leftovers(machine), before, 'nothing is left')
   })
 
   // ctr sends DEL without CNI_NETNS. The Go bridge 1.1.1 then keeps its masquerade chains, and leaves its link to the

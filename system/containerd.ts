@@ -22,6 +22,8 @@ sandbox_image = "${sandboxImage}"
 disable_cgroup = true
 disable_apparmor = true
 restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+max_conf_num = 2
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "native"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]

@@ -112,6 +112,29 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
     }, ...publish)
   })
 
+  t.test('a macvlan network of podman\'s own making', { skip: withoutPlugin('macvlan') }, async t => {
+    const before = leftovers(machine)
+    t.teardown(() => {
+      removeAll(machine)
+      machine.run('podman', 'network', 'rm', 'quayside')
+    })
+    machine.run('podman', 'network', 'create', '--driver', 'macvlan', '--opt', 'parent=wire0', '--ipv6',
+      '--subnet', '192.0.2.0/24', '--ip-range', '192.0.2.128/25', '--subnet', '2001:db8::/64', 'quayside')
+    const a = serve(machine, 'a', '--network', 'quayside', '--mac-address', '02:00:00:00:09:01')
+    const b = serve(machine, 'b', '--network', 'quayside')
+    for (const address of attachment(machine, b, 'quayside')) {
+      reaches(t, machine, inContainer(a), address)
+      reaches(t, machine, outside, address)
+    }
+    for (const [index, address] of wire.server.entries()) {
+      const source = fetchPage(machine, inContainer(a), address, '/cgi-bin/who')
+      t.equal(source, attachment(machine, a, 'quayside')[index], `source at ${address}: no translation`)
+    }
+    t.match(machine.run(...inContainer(a), 'ip', 'link', 'show', 'dev', 'eth0'), 'link/ether 02:00:00:00:09:01')
+    removeAll(machine)
+    t.same(leftovers(machine), before, 'nothing is left')
+  })
+
   t.test('the plugin none leaves a container its loopback', { skip: withoutPlugin('none') }, async t => {
     const before = leftovers(machine)
     machine.write('/etc/cni/net.d/solitude.conflist', { cniVersion, name: 'solitude', plugins: [{ type: 'none' }] })
