@@ -47,6 +47,7 @@ export class Arena {
     this.#stopwatch = stopwatch
     this.#store = join(stopwatch.folder, `${subject.name}-${workload.name}`)
     this.#host = this.#addNamespace('host')
+    this.#layUplink(workload.keys?.['master'])
     for (let i = 0; i < (workload.crowd ?? 1); i += 1) this.#addNamespace(`pod${i}`)
     mkdirSync(join(this.#store, 'bench'), { recursive: true })
     this.#take(workload.taken ?? 0)
@@ -142,11 +143,26 @@ export class Arena {
     while (waiting.length > 0) this.#call('ADD', waiting.splice(0, attachedAtOnce), undefined)
   }
 
+  /** A link to stack others on, with the end of a cable that nobody is at. */
+  #layUplink(name: unknown): void {
+    if (typeof name !== 'string') return
+    const host = basename(this.#host)
+    ip('-n', host, 'link', 'add', name, 'up', 'type', 'veth', 'peer', 'name', `${name}-far`)
+    ip('-n', host, 'link', 'set', `${name}-far`, 'up')
+  }
+
   #buildBridge(): void {
     const host = basename(this.#host)
     ip('-n', host, 'link', 'add', 'bench0', 'up', 'type', 'bridge')
     ip('-n', host, 'address', 'add', `${addressIn(this.#subnet(), 1)}/16`, 'dev', 'bench0')
   }
+}
+
+/** Whether the kernel can make links of this kind. */
+export function canMake(kind: string): boolean {
+  const { stderr } = spawnSync('ip', ['link', 'add', 'link', 'lo', 'name', 'probe0', 'type', kind], { encoding: 'utf8' })
+  spawnSync('ip', ['link', 'del', 'probe0'])
+  return !/not supported|unknown device type/i.test(stderr)
 }
 
 /** Whether the subject has a program for this plugin. */

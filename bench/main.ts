@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { enterPrivateNamespaces } from '../tools/privacy.ts'
-import { Arena, has } from './arena.ts'
+import { Arena, canMake, has } from './arena.ts'
 import type { Round, Subject } from './arena.ts'
 import { compile } from './compiler.ts'
 import { markdown } from './report.ts'
@@ -59,6 +59,10 @@ function main(folder: string): void {
   ]
   const results: Result[] = []
   for (const workload of chosen()) {
+    if (workload.kind && !canMake(workload.kind)) {
+      console.error(`${workload.title}: left out, this kernel has no ${workload.kind} links`)
+      continue
+    }
     const missing = subjects.find((subject) => !has(subject, workload.plugin))
     if (missing) throw new Error(`--${missing.name}: no ${missing.program(workload.plugin)}: name another directory`)
     if (workload.crowd && !stopwatch.precise) continue

@@ -10,6 +10,8 @@ export interface Workload {
   verbs: Verb[]
   /** Ours / peer, at most. */
   bars: Partial<Record<Verb, number>>
+  /** A kind of link that the kernel must have. */
+  kind?: string
   /** Keys beside cniVersion, name, type and ipam. */
   keys?: Record<string, unknown>
   subnet?: string
@@ -32,6 +34,9 @@ const bridge = {
   routes: [{ dst: '0.0.0.0/0' }],
 }
 
+/** Drivers that stack the container's link on one of the host's. */
+const stacked = { ...bridge, keys: { master: 'up0' } }
+
 const masquerade = { ...bridge, keys: { ...bridge.keys, ipMasq: true } }
 
 const lease = { plugin: 'host-local', verbs: ['ADD', 'DEL'] as Verb[], bars: {}, subnet: '10.88.0.0/20' }
@@ -40,6 +45,15 @@ export const workloads: Workload[] = [
   { name: 'version', title: 'VERSION', plugin: 'bridge', verbs: ['VERSION'], bars: { VERSION: 2.0 } },
   { ...bridge, name: 'bridge', title: 'bridge + host-local', bars: { ADD: 0.65, DEL: 0.75 }, floor: true },
   { ...masquerade, name: 'masquerade', title: 'the same with ipMasq', bars: { ADD: 0.35, DEL: 0.4 } },
+  {
+    ...stacked, plugin: 'macvlan', name: 'macvlan', title: 'macvlan + host-local', kind: 'macvlan',
+    bars: { ADD: 0.85, DEL: 0.8 },
+  },
+  { ...stacked, plugin: 'ipvlan', name: 'ipvlan', title: 'ipvlan + host-local', kind: 'ipvlan', bars: {} },
+  {
+    ...stacked, plugin: 'vlan', name: 'vlan', title: 'vlan + host-local', kind: 'vlan', bars: {},
+    keys: { master: 'up0', vlanId: 5 },
+  },
   { ...lease, name: 'lease-100', title: 'host-local, 100 taken', taken: 100 },
   { ...lease, name: 'lease-1000', title: 'host-local, 1,000 taken', taken: 1000 },
   { ...lease, name: 'lease-4000', title: 'host-local, 4,000 taken', taken: 4000, bars: { ADD: 0.25 } },
