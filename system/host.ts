@@ -40,6 +40,15 @@ export function run(command: string, ...words: string[]): string {
   return stdout
 }
 
+/** Several commands of ip(8) by one process, which costs more than most of them. */
+function batch(...lines: string[]): void {
+  const { status, stderr, error } = spawnSync('ip', ['-batch', '-'], { input: lines.join('\n'), encoding: 'utf8' })
+  if (error || status !== 0) throw error ?? new Error(`ip ${lines.join('; ')}: ${stderr}`)
+}
+
+/** What stands between the answers of one look at several namespaces. */
+const border = '----'
+
 /** Milliseconds after which a plugin counts as hanging. */
 const patience = 30_000
 
@@ -64,19 +73,24 @@ export class Host {
   readonly name = `host${hosts += 1}`
   readonly #namespaces: string[] = []
 
-  /** @throws Error when there are no plugins to test */
-  constructor() {
+  /** @param pods how many containers' namespaces it begins with @throws Error when there are no plugins to test */
+  constructor(pods = 0) {
     if (!existsSync(plugins)) throw new Error(`FAIRLEAD_BIN: no directory ${plugins}: build or name another`)
     for (const entry of folders.flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))) {
       if (!foreign.test(entry)) rmSync(entry, { recursive: true })
     }
-    this.#add(this.name)
+    this.#add(this.name, ...Array.from({ length: pods }, (_, i) => `${this.name}-pod${i + 1}`))
+  }
+
+  /** The names of the containers' namespaces. */
+  get pods(): readonly string[] {
+    return this.#namespaces.slice(1)
   }
 
   /** Gives the host a link of that name, up, with the end of a cable that nobody is at. */
   addUplink(name: string): void {
-    run('ip', '-n', this.name, 'link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-far`)
-    for (const end of [name, `${name}-far`]) run('ip', '-n', this.name, 'link', 'set', end, 'up')
+    run('ip', '-n', this.name, 'link', 'add', name, 'up', 'type', 'veth', 'peer', 'name', `${name}-far`)
+    run('ip', '-n', this.name, 'link', 'set', `${name}-far`, 'up')
   }
 
   /** Makes a container's namespace and returns its name. */
@@ -126,14 +140,12 @@ export class Host {
 
   /** Everything that a plugin could leave on the host and in these namespaces, as lines that compare. */
   facts(...pods: string[]): string[] {
-    const inside = (name: string, script: string): string =>
-      run('nsenter', `--net=/run/netns/${name}`, 'sh', '-c', script)
-    const look = 'ip -d -j address; ip -j -4 route; ip -j -6 route'
-    const spaces = [this.name, ...pods].map((name) => ({
-      name: name === this.name ? 'host' : 'pod',
-      tables: inside(name, look),
-      rules: name === this.name ? inside(name, 'nft list ruleset') : '',
-    }))
+    const names = [this.name, ...pods]
+    const looks = names.map((name) => `ip -n ${name} -d -j address; ip -n ${name} -j -4 route; ip -n ${name} -j -6 route`)
+    const rulesOf = `nsenter --net=/run/netns/${this.name} nft list ruleset`
+    const answers = run('sh', '-c', [...looks, rulesOf].join(`; echo ${border};`)).split(`${border}\n`)
+    const rules = answers.pop() ?? ''
+    const spaces = answers.map((tables, i) => ({ name: i === 0 ? 'host' : 'pod', tables, rules: i === 0 ? rules : '' }))
     return factsOf(spaces, this.files().map((path) => ({ path, content: readFileSync(path, 'utf8') })))
   }
 
@@ -144,15 +156,15 @@ export class Host {
   }
 
   close(): void {
-    for (const name of this.#namespaces) run('ip', 'netns', 'del', name)
+    batch(...this.#namespaces.map((name) => `netns del ${name}`))
   }
 
   #command(configuration: Configuration, prefix: string[]): string[] {
     return [`--net=/run/netns/${this.name}`, ...prefix, join(plugins, configuration.type)]
   }
 
-  #add(name: string): void {
-    run('ip', 'netns', 'add', name)
-    this.#namespaces.push(name)
+  #add(...names: string[]): void {
+    batch(...names.map((name) => `netns add ${name}`))
+    this.#namespaces.push(...names)
   }
 }

@@ -18,19 +18,23 @@ function pause(milliseconds: number): void {
 
 /** The host is empty, or has a neighbour in the same network already. */
 export class Scene implements Disposable {
-  readonly host = new Host()
+  readonly host: Host
   readonly subject: Attachment
   readonly before: string[]
   readonly #configuration: Configuration
 
-  constructor(configuration: Configuration, neighbour: boolean) {
+  /** @param before what an earlier scene of this kind has begun with; a scene is looked at when it is not given */
+  constructor(configuration: Configuration, neighbour: boolean, before?: string[]) {
+    this.host = new Host(2)
     this.#configuration = configuration
     const { master, device } = configuration
     for (const link of [master, device]) if (typeof link === 'string') this.host.addUplink(link)
     const interfaceName = configuration.type === 'loopback' ? 'lo' : 'eth0'
-    if (neighbour) must(this.host.call('ADD', configuration, this.#attachment('test-neighbour', interfaceName)))
-    this.subject = this.#attachment('test-subject', interfaceName)
-    this.before = this.host.facts(this.subject.netns)
+    const [own = '', others = ''] = this.host.pods
+    const other = { id: 'test-neighbour', netns: others, interface: interfaceName }
+    if (neighbour) must(this.host.call('ADD', configuration, other))
+    this.subject = { id: 'test-subject', netns: own, interface: interfaceName }
+    this.before = before ?? this.host.facts(own)
   }
 
   /** A verb for the subject, with the configuration and these keys. */
@@ -61,10 +65,6 @@ export class Scene implements Disposable {
 
   [Symbol.dispose](): void {
     this.host.close()
-  }
-
-  #attachment(id: string, interfaceName: string): Attachment {
-    return { id, netns: this.host.addPod(), interface: interfaceName }
   }
 
   #facts(): string[] {

@@ -27,6 +27,8 @@ class Trial {
   readonly #neighbour: boolean
   /** What an undisturbed ADD and DEL leave. */
   #allowed: string[] = []
+  /** How every scene begins; the first one tells. */
+  #before: string[] | undefined
   /** Faults that met the call that was meant. */
   faults = 0
 
@@ -39,6 +41,7 @@ class Trial {
   /** ADD and DEL without a fault: the calls that they make, and that they leave only what containers share. */
   learn(): Call[] {
     using scene = new Scene(this.#configuration, this.#neighbour)
+    this.#before = scene.before
     const reply = tracedAdd(scene.host, this.#configuration, scene.subject)
     must(reply)
     must(scene.call('DEL'))
@@ -76,7 +79,7 @@ class Trial {
 
   #withFault(name: string, call: Call, fault: Fault, judge: (scene: Scene, reply: TracedReply) => void): void {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
-      using scene = new Scene(this.#configuration, this.#neighbour)
+      using scene = new Scene(this.#configuration, this.#neighbour, this.#before)
       const reply = tracedAdd(scene.host, this.#configuration, scene.subject, { call, fault })
       if (!metAsMeant(reply, { call, fault })) continue
       judge(scene, reply)
