@@ -68,6 +68,34 @@ test('50 containers on a bridge that does not exist yet', { timeout: 120_000 }, 
   host.close()
 })
 
+const stacked: Configuration = {
+  cniVersion: '1.0.0',
+  name: 'load',
+  type: 'macvlan',
+  ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]] },
+}
+
+const sharing = { 'a link of the host\'s': { master: 'up0', hostAccess: true }, 'a parent': { internal: true } }
+for (const [what, keys] of Object.entries(sharing)) {
+  test(`40 containers come and go at once that share ${what}`, { timeout: 120_000 }, async (t) => {
+    const host = new Host()
+    host.addUplink('up0')
+    const configuration = { ...stacked, ...keys }
+    const attachments = Array.from({ length: 40 }, (_, i) => at(host.addPod(), i))
+    const pods = attachments.map(({ netns }) => netns)
+    const before = host.facts(...pods)
+    const call = (verb: string, some: Attachment[]): Promise<Reply>[] =>
+      some.map((attachment) => host.start(verb, configuration, attachment))
+    const [early, late] = [attachments.slice(0, 20), attachments.slice(20)]
+    t.same(failures(await Promise.all(call('ADD', early))), [], 'the first are attached')
+    const both = await Promise.all([...call('DEL', early), ...call('ADD', late)])
+    t.same(failures(both), [], 'the others while the first leave')
+    t.same(failures(await Promise.all(call('DEL', late))), [], 'all are detached')
+    t.same(without(host.facts(...pods), before).filter((fact) => !isShared(fact)), [], 'nothing stays')
+    host.close()
+  })
+}
+
 test('60 processes take 60 addresses from one range', { timeout: 120_000 }, async (t) => {
   const host = new Host()
   const before = host.facts()
