@@ -1,5 +1,5 @@
 // Key types of sets and maps: enum datatypes of nftables' include/datatype.h, which `nft` reads back from the kernel.
-import { encoded, ip, mac, text, type Codec } from '../codec.ts'
+import { be16, encoded, ip, mac, text, u32, u8, type Codec, type Fixed } from '../codec.ts'
 
 interface Datatype { readonly id: number; readonly size: number; readonly order: number; readonly codec: Codec<string> }
 
@@ -9,20 +9,50 @@ const BIG_ENDIAN = 2
 /** Concatenations have no byte order as a whole. */
 const NO_ORDER = 0
 
+/** A number as decimal text. */
+const decimal = (codec: Fixed<number>): Codec<string> => ({
+  encode: (out, value) => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number >= 256 ** codec.size) throw new RangeError(`${value} is out of range`)
+    codec.encode(out, number)
+  },
+  decode: data => `${codec.decode(data)}`,
+})
+
+/** IANA's numbers of the protocols that have ports. */
+const numbers: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 }
+
+const protocol: Codec<string> = {
+  encode(out, name) {
+    const number = numbers[name]
+    if (number === undefined) throw new RangeError(`${name} is no protocol with ports`)
+    u8.encode(out, number)
+  },
+  decode: data => Object.keys(numbers).find(name => numbers[name] === data[0]) ?? `${data[0]}`,
+}
+
 const simple = {
   ipv4_addr: { id: 7, size: 4, order: BIG_ENDIAN, codec: ip },
   ipv6_addr: { id: 8, size: 16, order: BIG_ENDIAN, codec: ip },
   ether_addr: { id: 9, size: 6, order: BIG_ENDIAN, codec: mac },
+  inet_proto: { id: 12, size: 1, order: BIG_ENDIAN, codec: protocol },
+  inet_service: { id: 13, size: 2, order: BIG_ENDIAN, codec: decimal(be16) },
+  mark: { id: 19, size: 4, order: HOST_ENDIAN, codec: decimal(u32) },
   ifname: { id: 41, size: 16, order: HOST_ENDIAN, codec: text },
 } satisfies Record<string, Datatype>
 
 /** A key type as nft spells it; concatenations are joined by ` . `. */
-export type KeyType = keyof typeof simple | 'ifname . ether_addr'
+export type KeyType = keyof typeof simple | 'ifname . ether_addr' | 'inet_proto . inet_service' |
+  `${'ipv4' | 'ipv6'}_addr . inet_service` | `inet_proto . ${'ipv4' | 'ipv6'}_addr . inet_service` |
+  `${'ipv4' | 'ipv6'}_addr . inet_proto . inet_service`
 
 const partsOf = (type: KeyType): Datatype[] => type.split(' . ').map(name => simple[name as keyof typeof simple])
 
+/** The bytes of a key type's parts, one after another. */
+export const sizesOf = (type: KeyType): readonly number[] => partsOf(type).map(({ size }) => size)
+
 /** The room that a part takes inside a register: a multiple of four bytes. */
-const padded = (size: number): number => (size + 3) & ~3
+export const padded = (size: number): number => (size + 3) & ~3
 
 /** What the kernel (length) and nft (type, byte order) are told about a key type. */
 export const describe = (type: KeyType): { readonly type: number; readonly length: number; readonly order: number } => {

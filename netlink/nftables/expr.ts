@@ -24,12 +24,17 @@ export const value: Codec<Uint8Array> & { readonly nested: true } = {
 
 export const expressions = {
   payload: attrs({ dreg: [1, be32], base: [2, be32], offset: [3, be32], length: [4, be32] }),
-  meta: attrs({ dreg: [1, be32], key: [2, be32] }),
+  meta: attrs({ dreg: [1, be32], key: [2, be32], sreg: [3, be32] }),
   bitwise: attrs({ sreg: [1, be32], dreg: [2, be32], length: [3, be32], mask: [4, value], xor: [5, value] }),
   cmp: attrs({ sreg: [1, be32], operator: [2, be32], data: [3, value] }),
   lookup: attrs({ set: [1, text], sreg: [2, be32], dreg: [3, be32], flags: [5, be32] }),
   immediate: attrs({ dreg: [1, be32], data: [2, data] }),
   counter: attrs({ bytes: [1, be64], packets: [2, be64] }),
+  fib: attrs({ dreg: [1, be32], result: [2, be32], flags: [3, be32] }),
+  ct: attrs({ dreg: [1, be32], key: [2, be32] }),
+  nat: attrs({
+    type: [1, choice(be32, { snat: 0, dnat: 1 })], family: [2, be32], address: [3, be32], port: [5, be32],
+  }),
   masq: attrs({}),
   // An extension of iptables: struct xt_entry_match as iptables-nft writes it.
   match: attrs({ name: [1, text], revision: [2, be32], info: [3, bytes] }),

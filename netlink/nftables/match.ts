@@ -1,18 +1,27 @@
 // Matches, written as nft prints them: `ip.saddr.in('10.0.0.0/8')`, `iifname.is('eth0')`,
 // `ip.daddr.vmap('masquerade4')`. They encode to what nft itself sends for rules in tables of family inet (ip, ip6,
 // iifname, oifname) and bridge (ether, iifname, oifname); match.test.ts holds both against each other.
-import { encodeKey, type KeyType } from './datatype.ts'
+import { encoded, u32 } from '../codec.ts'
+import { encodeKey, padded, sizesOf, type KeyType } from './datatype.ts'
 import type { Expr } from './expr.ts'
 
 // include/uapi/linux/netfilter/nf_tables.h
 const NFT_REG_VERDICT = 0
 const NFT_REG_1 = 1
-const NFT_REG_2 = 2
+const NFT_REG32_00 = 8
 const PAYLOAD_LINK_HEADER = 0
 const PAYLOAD_NETWORK_HEADER = 1
+const PAYLOAD_TRANSPORT_HEADER = 2
+const META_MARK = 3
 const META_IIFNAME = 6
 const META_OIFNAME = 7
 const META_NFPROTO = 15
+const META_L4PROTO = 16
+const CT_STATE = 0
+const CT_STATUS = 2
+const FIB_RESULT_ADDRTYPE = 3
+const FIB_F_DADDR = 2
+const RTN_LOCAL = 2 // include/uapi/linux/rtnetlink.h
 const CMP_EQ = 0
 const CMP_NEQ = 1
 const LOOKUP_F_INV = 1
@@ -27,8 +36,18 @@ interface Field {
 const compare = (operator: number, content: Uint8Array): Expr =>
   ({ kind: 'cmp', sreg: NFT_REG_1, operator, data: content })
 
+/** The number of the register that begins so many bytes behind the first; every sixteenth byte has one of old. */
+export const registerAt = (offset: number): number =>
+  offset % 16 === 0 ? NFT_REG_1 + offset / 16 : NFT_REG32_00 + offset / 4
+
+/** The parts of a key side by side; what they require comes first, because it uses the first register, too. */
 const lookups = (...fields: readonly Field[]) => {
-  const load = fields.flatMap(({ requires, load }, i) => [...requires, load(i === 0 ? NFT_REG_1 : NFT_REG_2)])
+  let at = 0
+  const load = [...fields.flatMap(({ requires }) => requires), ...fields.map(({ type, load }) => {
+    const register = registerAt(at)
+    at += padded(sizesOf(type)[0]!)
+    return load(register)
+  })]
   return {
     /** `FIELD @SET` */
     inSet: (set: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, set }],
@@ -36,6 +55,8 @@ const lookups = (...fields: readonly Field[]) => {
     notInSet: (set: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, set, flags: LOOKUP_F_INV }],
     /** `FIELD vmap @MAP` */
     vmap: (map: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, dreg: NFT_REG_VERDICT, set: map }],
+    /** `FIELD map @MAP`: the value goes to the first register, for a statement that follows. */
+    map: (map: string): Expr[] => [...load, { kind: 'lookup', sreg: NFT_REG_1, dreg: NFT_REG_1, set: map }],
   }
 }
 
@@ -93,5 +114,50 @@ export const ether = { daddr: hardware(0), saddr: hardware(6) }
 export const iifname = named(META_IIFNAME)
 export const oifname = named(META_OIFNAME)
 
-/** `FIRST . SECOND`, for sets of such pairs. The first part fills one register of 16 bytes, so it has to be a name. */
-export const concat = (first: typeof iifname, second: Field) => lookups(first, second)
+const plain = (type: KeyType, load: Field['load']) => {
+  const field: Field = { type, requires: [], load }
+  return { ...field, ...equality(field), ...lookups(field) }
+}
+
+/** `meta l4proto` */
+export const l4proto = plain('inet_proto', dreg => ({ kind: 'meta', key: META_L4PROTO, dreg }))
+
+const port = (offset: number) => plain('inet_service', dreg =>
+  ({ kind: 'payload', dreg, base: PAYLOAD_TRANSPORT_HEADER, offset, length: 2 }))
+/** Ports of any protocol that has them where TCP does: compare `meta l4proto`, too. */
+export const th = { sport: port(0), dport: port(2) }
+
+/** Bits of a number in host order: `FIELD & BITS` is, or is not, zero. */
+const flagged = (load: (dreg: number) => Expr) => (bits: number): Expr[] => [
+  load(NFT_REG_1),
+  {
+    kind: 'bitwise', sreg: NFT_REG_1, dreg: NFT_REG_1, length: 4, mask: encoded(u32, bits), xor: new Uint8Array(4),
+  },
+  compare(CMP_NEQ, new Uint8Array(4)),
+]
+
+// NF_CT_STATE_BIT and enum ip_conntrack_status of include/uapi/linux/netfilter/nf_conntrack_common.h
+const states = { invalid: 1, established: 2, related: 4, new: 8 } as const
+const IPS_DST_NAT = 1 << 5
+
+const ctState = flagged(dreg => ({ kind: 'ct', key: CT_STATE, dreg }))
+const ctStatus = flagged(dreg => ({ kind: 'ct', key: CT_STATUS, dreg }))
+
+export const ct = {
+  /** `ct state ONE,OTHER` */
+  state: (...names: (keyof typeof states)[]): Expr[] => ctState(names.reduce((bits, name) => bits | states[name], 0)),
+  /** `ct status dnat` */
+  isTranslated: ctStatus(IPS_DST_NAT) as readonly Expr[],
+}
+
+/** `meta mark & BITS != 0` */
+export const markHas: (bits: number) => Expr[] = flagged(dreg => ({ kind: 'meta', key: META_MARK, dreg }))
+
+/** `fib daddr type local`: the packet is for one of the host's own addresses. */
+export const isForHost: readonly Expr[] = [
+  { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_ADDRTYPE, flags: FIB_F_DADDR },
+  compare(CMP_EQ, encoded(u32, RTN_LOCAL)),
+]
+
+/** `FIRST . SECOND . THIRD`, for sets and maps of such keys. */
+export const concat = (...fields: readonly Field[]): ReturnType<typeof lookups> => lookups(...fields)

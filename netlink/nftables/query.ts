@@ -25,7 +25,13 @@ export interface RuleInfo {
   readonly comment: string
   readonly expressions: readonly Expr[]
 }
-export interface ElementInfo { readonly key: string; readonly verdict: Verdict | undefined; readonly comment: string }
+/** `value` is there for maps to values whose type was given. */
+export interface ElementInfo {
+  readonly key: string
+  readonly verdict: Verdict | undefined
+  readonly value?: string
+  readonly comment: string
+}
 
 const content = ({ body }: Message): Uint8Array => body.subarray(nfgenmsg.size)
 
@@ -72,20 +78,24 @@ export const rules = (socket: Socket, { family, table }: TableName, chain: strin
 export const looksUp = (expressions: readonly Expr[], set: string): boolean =>
   expressions.some(part => part.kind === 'lookup' && part.set === set)
 
-const elementInfos = (type: KeyType, replies: readonly Message[]): ElementInfo[] =>
-  replies.flatMap(reply => (elementsAttrs.decode(content(reply)).elements ?? []).map(({ key, data, comment = '' }) =>
-    ({ key: decodeKey(type, key ?? new Uint8Array()), verdict: data?.verdict as Verdict | undefined, comment })))
+const elementInfos = (type: KeyType, of: KeyType | undefined, replies: readonly Message[]): ElementInfo[] =>
+  replies.flatMap(reply => (elementsAttrs.decode(content(reply)).elements ?? []).map(({ key, data, comment = '' }) => ({
+    key: decodeKey(type, key ?? new Uint8Array()), verdict: data?.verdict as Verdict | undefined, comment,
+    ...of && data?.value ? { value: decodeKey(of, data.value) } : undefined,
+  })))
 
-/** All elements of a set or map; none when it is not there. */
-export const elements = (socket: Socket, { family, table }: TableName, set: string, type: KeyType): ElementInfo[] =>
-  elementInfos(type, ask(socket, request(
+/** All elements of a set or map; none when it is not there. @param of type of a map's values */
+export const elements = (
+  socket: Socket, { family, table }: TableName, set: string, type: KeyType, of?: KeyType,
+): ElementInfo[] =>
+  elementInfos(type, of, ask(socket, request(
     `list set ${family} ${table} ${set}`, message.getElement, flags.dump, family, elementsAttrs, { table, set })))
 
-/** The element of a key, undefined when it, the set or the table is not there. */
+/** The element of a key, undefined when it, the set or the table is not there. @param of type of a map's values */
 export const findElement = (
-  socket: Socket, { family, table }: TableName, set: string, type: KeyType, key: string,
+  socket: Socket, { family, table }: TableName, set: string, type: KeyType, key: string, of?: KeyType,
 ): ElementInfo | undefined =>
-  elementInfos(type, ask(socket, request(
+  elementInfos(type, of, ask(socket, request(
     `get element ${family} ${table} ${set} { ${key} }`, message.getElement, 0, family, elementsAttrs,
     { table, set, elements: [{ key: encodeKey(type, key) }] })))[0]
 

@@ -70,10 +70,13 @@ export class Table {
 
   chain(name: string): Chain { return new Chain(this, name) }
 
-  set(name: string, type: KeyType): ElementSet { return new ElementSet(this, name, type, false) }
+  set(name: string, type: KeyType): ElementSet { return new ElementSet(this, name, type, 'nothing') }
 
   /** A map from keys to verdicts. */
-  map(name: string, type: KeyType): ElementSet { return new ElementSet(this, name, type, true) }
+  map(name: string, type: KeyType): ElementSet { return new ElementSet(this, name, type, 'verdict') }
+
+  /** A map from keys to values of another type. */
+  valueMap(name: string, type: KeyType, of: KeyType): ElementSet { return new ElementSet(this, name, type, of) }
 
   toString(): string { return `${this.family} ${this.name}` }
 }
@@ -126,39 +129,38 @@ export class Chain {
   }
 }
 
-/** A named set, or a named map from keys to verdicts: a hash table, whose cost does not grow with what is in it. */
+/** A named set, or a map from keys to verdicts or values: a hash table, whose cost does not grow with its content. */
 export class ElementSet {
   readonly #table: Table
   readonly #type: KeyType
-  readonly #isMap: boolean
+  readonly #of: KeyType | 'verdict' | 'nothing'
   readonly name: string
-  constructor(table: Table, name: string, type: KeyType, isMap: boolean) {
+  constructor(table: Table, name: string, type: KeyType, of: KeyType | 'verdict' | 'nothing') {
     this.#table = table
     this.name = name
     this.#type = type
-    this.#isMap = isMap
+    this.#of = of
   }
 
   add({ comment }: Comment = {}): this {
     const { type, length, order } = describe(this.#type)
     const { tx, family, name: table } = this.#table
     tx.push(this.#operation('add'), message.newSet, flags.create, family, setAttrs, {
-      table, name: this.name, flags: this.#isMap ? NFT_SET_MAP : 0, keyType: type, keyLength: length,
-      ...this.#isMap ? { dataType: NFT_DATA_VERDICT, dataLength: 0 } : {},
+      table, name: this.name, flags: this.#isMap ? NFT_SET_MAP : 0, keyType: type, keyLength: length, ...this.#data,
       // Only tells apart the sets that one transaction makes.
       id: tx.requests.length + 1,
-      userdata: { keyOrder: order, map: this.#isMap, comment },
+      userdata: { keyOrder: order, dataOrder: this.#dataOrder, comment },
     })
     return this
   }
 
   /**
-   * `add element`. Where there is one for the key, an equal verdict is fine (the old comment stays) and another is
+   * `add element`. Where there is one for the key, equal data is fine (the old comment stays) and another is
    * refused; `exclusive` refuses both with EEXIST.
    */
-  insert(key: string, verdict?: Verdict, { comment, exclusive = false }: Comment & Exclusive = {}): this {
+  insert(key: string, data?: Verdict | string, { comment, exclusive = false }: Comment & Exclusive = {}): this {
     const flag = exclusive ? flags.create | flags.excl : flags.create
-    this.#element('add', message.newElement, flag, key, verdict, comment)
+    this.#element('add', message.newElement, flag, key, data, comment)
     return this
   }
 
@@ -169,19 +171,39 @@ export class ElementSet {
   }
 
   /**
-   * Puts an element in the place of one that may be there and differ in its comment, not in its verdict. `destroy
+   * Puts an element in the place of one that may be there and differ in its comment, not in its data. `destroy
    * element` would do but needs Linux 6.3; added, what is deleted next is there in any case.
    */
-  replace(key: string, verdict?: Verdict, { comment }: Comment = {}): this {
-    return this.insert(key, verdict).remove(key).insert(key, verdict, { comment })
+  replace(key: string, data?: Verdict | string, { comment }: Comment = {}): this {
+    return this.insert(key, data).remove(key).insert(key, data, { comment })
+  }
+
+  get #isMap(): boolean { return this.#of !== 'nothing' }
+
+  get #data(): { readonly dataType?: number; readonly dataLength?: number } {
+    if (this.#of === 'nothing') return {}
+    if (this.#of === 'verdict') return { dataType: NFT_DATA_VERDICT, dataLength: 0 }
+    const { type, length } = describe(this.#of)
+    return { dataType: type, dataLength: length }
+  }
+
+  get #dataOrder(): number | undefined {
+    if (this.#of === 'nothing') return undefined
+    return this.#of === 'verdict' ? 0 : describe(this.#of).order
+  }
+
+  #encodeData(data: Verdict | string): { readonly verdict: Verdict } | { readonly value: Uint8Array } {
+    return typeof data === 'string' ? { value: encodeKey(this.#of as KeyType, data) } : { verdict: data }
   }
 
   #operation(verb: string): string { return `${verb} ${this.#isMap ? 'map' : 'set'} ${this.#table} ${this.name}` }
 
-  #element(verb: string, type: number, flag: number, key: string, verdict?: Verdict, comment?: string): void {
+  #element(verb: string, type: number, flag: number, key: string, data?: Verdict | string, comment?: string): void {
     const { tx, family, name: table } = this.#table
     tx.push(`${verb} element ${this.#table} ${this.name} { ${key} }`, type, flag, family, elementsAttrs, {
-      table, set: this.name, elements: [{ key: encodeKey(this.#type, key), data: verdict && { verdict }, comment }],
+      table, set: this.name, elements: [{
+        key: encodeKey(this.#type, key), data: data === undefined ? undefined : this.#encodeData(data), comment,
+      }],
     })
   }
 }

@@ -37,18 +37,22 @@ export const comment: Codec<string> = {
 }
 
 /**
- * What a set or map tells nft beside its comment: the byte order of its keys (datatype.ts), and whether it has data.
+ * What a set or map tells nft beside its comment: the byte orders (datatype.ts) of its keys and of a map's data.
  */
-export interface SetUserdata { readonly keyOrder: number; readonly map: boolean; readonly comment?: string | undefined }
+export interface SetUserdata {
+  readonly keyOrder: number
+  readonly dataOrder: number | undefined
+  readonly comment?: string | undefined
+}
 
 /** User data of sets and maps; only the comment is read back. */
 export const setUserdata: Codec<SetUserdata> = {
-  encode(out, { keyOrder, map, comment }) {
+  encode(out, { keyOrder, dataOrder, comment }) {
     out.append(Uint8Array.from([
       ...tlv(SET_KEY_ORDER, encoded(u32, keyOrder)),
-      ...map ? tlv(SET_DATA_ORDER, encoded(u32, 0)) : [],
+      ...dataOrder === undefined ? [] : tlv(SET_DATA_ORDER, encoded(u32, dataOrder)),
       ...comment === undefined ? [] : commentTlv(SET_COMMENT, comment),
     ]))
   },
-  decode: data => ({ keyOrder: 0, map: false, comment: findComment(SET_COMMENT, data) }),
+  decode: data => ({ keyOrder: 0, dataOrder: undefined, comment: findComment(SET_COMMENT, data) }),
 }
