@@ -54,6 +54,7 @@ export const workloads: Workload[] = [
     ...stacked, plugin: 'vlan', name: 'vlan', title: 'vlan + host-local', kind: 'vlan', bars: {},
     keys: { master: 'up0', vlanId: 5 },
   },
+  { ...bridge, plugin: 'ptp', name: 'ptp', title: 'ptp + host-local', keys: {}, bars: { ADD: 0.85, DEL: 0.8 } },
   { ...lease, name: 'lease-100', title: 'host-local, 100 taken', taken: 100 },
   { ...lease, name: 'lease-1000', title: 'host-local, 1,000 taken', taken: 1000 },
   { ...lease, name: 'lease-4000', title: 'host-local, 4,000 taken', taken: 4000, bars: { ADD: 0.25 } },

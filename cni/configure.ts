@@ -3,6 +3,7 @@ import { hasIpv6, trySysctl, writeSysctl } from '#net/sysctl.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { familyOf } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
+import type { Route } from '#netlink/route/route.ts'
 import { CniError } from './errors.ts'
 import { gatewayFor, type Result } from './result.ts'
 
@@ -34,16 +35,23 @@ const prepare = (name: string, ipv6: boolean, detectDuplicates: boolean, routed:
  * Gives `link` the addresses and routes of `result` and brings it up.
  * @param detectDuplicates whether IPv6 addresses wait for duplicate address detection (see net/ready.ts) or are used
  * at once
+ * @param ways routes that take the place of those which the kernel makes to the addresses' subnets
  * @throws NetlinkError that names the address or route, CniError when the namespace has no IPv6
  */
-export const configure = (pod: Namespace, link: Link, result: Result, detectDuplicates: boolean): void => {
+export const configure = (
+  pod: Namespace, link: Link, result: Result, detectDuplicates: boolean, ways?: readonly Route[],
+): void => {
   const ipv6 = result.ips.some(ip => familyOf(ip.address) === 'ipv6')
   const routed = result.routes.some(({ dst }) => familyOf(dst) === 'ipv6' && dst.endsWith('/0'))
   pod.run(() => prepare(link.name, ipv6, detectDuplicates, routed))
   const { index } = link
   pod.requestAll([
-    ...result.ips.map(({ address }) => pod.addr.adding({ index, address })),
+    ...result.ips.map(({ address }) => pod.addr.adding({
+      // The setting alone would not do where all interfaces are told to detect, nor count at once.
+      index, address, noDad: !detectDuplicates && familyOf(address) === 'ipv6', noPrefixRoute: ways !== undefined,
+    })),
     pod.link.setting(index, { up: true }),
+    ...(ways ?? []).map(way => pod.route.adding(way)),
     ...result.routes.map(({ dst, gw, ...rest }) =>
       pod.route.adding({ ...rest, dst, dev: index, via: gw ?? gatewayFor(dst, result.ips) })),
   ])

@@ -11,6 +11,7 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   loopback: () => require('./loopback/loopback.ts').loopback,
   macvlan: () => require('./macvlan/macvlan.ts').macvlan,
   none: () => require('./none/none.ts').none,
+  ptp: () => require('./ptp/ptp.ts').ptp,
   static: () => require('./static-ipam/static.ts').staticIpam,
 }
 

@@ -17,6 +17,7 @@ const addrAttrs = attrs({ address: [1, ip], local: [2, ip], broadcast: [4, ip], 
 const IFA_F_NODAD = 0x02
 const IFA_F_DADFAILED = 0x08
 const IFA_F_TENTATIVE = 0x40
+const IFA_F_NOPREFIXROUTE = 0x200
 
 /** An address on a link. `address` is in CIDR form, `10.1.2.3/24`. */
 export interface Addr {
@@ -28,8 +29,15 @@ export interface Addr {
   readonly scope: number
 }
 
-/** A wish for an address. `noDad` has IPv6 use it at once, without duplicate address detection. */
-export interface AddrSpec { readonly index: number; readonly address: string; readonly noDad?: boolean }
+/** A wish for an address. */
+export interface AddrSpec {
+  readonly index: number
+  readonly address: string
+  /** Has IPv6 use it at once, without duplicate address detection. */
+  readonly noDad?: boolean
+  /** The kernel makes no route to the address's subnet. */
+  readonly noPrefixRoute?: boolean
+}
 
 /** The IPv4 broadcast address of a prefix shorter than /31, as `ip addr add ... brd +` computes it. */
 const broadcastOf = (address: string, prefixLength: number): string | undefined => {
@@ -39,16 +47,19 @@ const broadcastOf = (address: string, prefixLength: number): string | undefined 
   return formatIp(bytes.map((byte, i) => byte | host >>> 8 * (3 - i)))
 }
 
-const request = (operation: string, type: number, flag: number, { index, address, noDad }: AddrSpec): Request => {
+const request = (
+  operation: string, type: number, flag: number, { index, address, noDad, noPrefixRoute }: AddrSpec,
+): Request => {
   const [text = '', prefix = ''] = address.split('/')
   const prefixLength = Number(prefix)
+  const set = (noDad ? IFA_F_NODAD : 0) | (noPrefixRoute ? IFA_F_NOPREFIXROUTE : 0)
   return {
     operation: `${operation} ${address}`, type, flags: flag,
     body(out) {
-      ifaddrmsg.encode(out, {
-        family: familyNumber(familyOf(text)), prefixLength, index, flags: noDad ? IFA_F_NODAD : 0,
+      ifaddrmsg.encode(out, { family: familyNumber(familyOf(text)), prefixLength, index })
+      addrAttrs.encode(out, {
+        local: text, address: text, broadcast: broadcastOf(text, prefixLength), flags: set || undefined,
       })
-      addrAttrs.encode(out, { local: text, address: text, broadcast: broadcastOf(text, prefixLength) })
     },
   }
 }

@@ -48,6 +48,30 @@ test('rtnetlink, seen with ip', { skip: lacks('ip') }, async t => {
     t.ok(pod.route.list().some(route => route.dst === '::/0' && route.via === 'fd00::1'))
   })
 
+  t.test('a route with several next hops is as many routes', async t => {
+    host.link.add({ name: 'hop0', up: true, info: { kind: 'veth', peer: { name: 'hop1' } } })
+    const [hop0, hop1] = ['hop0', 'hop1'].map(name => host.link.get(name).index)
+    host.requestAll([hop0!, hop1!].map(index => host.link.setting(index, { up: true })))
+    host.addr.add({ index: hop0!, address: 'fd00:9::1/64' })
+    host.addr.add({ index: hop1!, address: 'fd00:8::1/64' })
+    host.route.add({ dst: '2001:db8::/32', dev: hop0!, via: 'fd00:9::2' })
+    host.route.add({ dst: '2001:db8::/32', dev: hop1!, via: 'fd00:8::2' })
+    t.match(observe(host, 'ip', '-6', '-j', 'route', 'show', '2001:db8::/32'), [{ nexthops: [{}, {}] }])
+    const found = host.route.list().filter(({ dst }) => dst === '2001:db8::/32')
+    t.match(found, [{ dev: hop0, via: 'fd00:9::2' }, { dev: hop1, via: 'fd00:8::2' }])
+  })
+
+  t.test('a subnet that the kernel makes no route to', async t => {
+    const { index } = pod.link.get('eth0')
+    pod.addr.add({ index, address: '10.6.0.2/24', noPrefixRoute: true })
+    pod.addr.add({ index, address: 'fd00:6::2/64', noPrefixRoute: true, noDad: true })
+    const unwanted = ['10.6.0.0/24', 'fd00:6::/64']
+    t.same(pod.route.list().filter(({ dst }) => unwanted.includes(dst)), [])
+    const route = { dst: '10.6.0.1/32', dev: index, scope: 253 }
+    pod.requestAll([pod.route.addingNew(route)])
+    t.throws(() => pod.requestAll([pod.route.addingNew(route)]), { code: 'EEXIST' })
+  })
+
   t.test('of several requests the first refusal is told, and the others are done', async t => {
     const { index } = pod.link.get('eth0')
     const twice = [

@@ -1,6 +1,6 @@
 // ip route. Names and numbers follow the kernel's rt-route netlink spec (Documentation/netlink/specs/rt-route.yaml).
 import { attrs, nest, struct } from '../attrs.ts'
-import { ip, u32, u8 } from '../codec.ts'
+import { bytes, ip, u16, u32, u8 } from '../codec.ts'
 import { familyNumber, familyOf } from '../ip.ts'
 import { flags, type Request } from '../message.ts'
 import type { Socket } from '../socket.ts'
@@ -15,8 +15,22 @@ const rtmsg = struct({
 const metrics = nest(attrs({ mtu: [2, u32], advmss: [8, u32] }))
 const routeAttrs = attrs({
   dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32], prefSrc: [7, ip],
-  metrics: [8, metrics], table: [15, u32],
+  metrics: [8, metrics], multipath: [9, bytes], table: [15, u32],
 })
+
+const rtnexthop = struct({ length: u16, flags: u8, hops: u8, dev: u32 })
+
+/** What RTA_MULTIPATH lists: the ways of a route that has several. Equal IPv6 routes over two links become one. */
+const nexthops = (data: Uint8Array): readonly { readonly dev: number; readonly via: string | undefined }[] => {
+  const hops = []
+  for (let rest = data; rest.length >= rtnexthop.size;) {
+    const { length, dev } = rtnexthop.decode(rest)
+    if (length < rtnexthop.size) throw new RangeError(`next hop: bad length ${length}`)
+    hops.push({ dev, via: routeAttrs.decode(rest.subarray(rtnexthop.size, length)).gateway })
+    rest = rest.subarray(length + 3 & ~3)
+  }
+  return hops
+}
 
 // include/uapi/linux/rtnetlink.h
 const RT_TABLE_MAIN = 254
@@ -76,6 +90,9 @@ export class Routes {
   /** The request behind `add`, for sending several at once. */
   adding(route: Route): Request { return request('route add', RTM_NEWROUTE, flags.create, route) }
 
+  /** ip route add, which lets no other route to the same destination be there. @throws NetlinkError EEXIST */
+  addingNew(route: Route): Request { return request('route add', RTM_NEWROUTE, flags.create | flags.excl, route) }
+
   /** ip route replace. */
   replace(route: Route): void {
     this.#socket.request(request('route replace', RTM_NEWROUTE, flags.create | flags.replace, route))
@@ -84,7 +101,7 @@ export class Routes {
   /** ip route del. @throws NetlinkError ESRCH when there is none */
   del(route: Route): void { this.#socket.request(request('route del', RTM_DELROUTE, 0, route)) }
 
-  /** ip route show table all: the unicast routes of both families in every table. */
+  /** ip route show table all: the unicast routes of both families in every table, one for each next hop. */
   list(): Route[] {
     const replies = this.#socket.request({
       operation: 'route show', type: RTM_GETROUTE, flags: flags.dump, body: out => rtmsg.encode(out, {}),
@@ -92,14 +109,15 @@ export class Routes {
     return replies.flatMap(({ body }) => {
       const head = rtmsg.decode(body)
       const found = routeAttrs.decode(body.subarray(rtmsg.size))
-      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table } = found
-      if (head.type !== RTN_UNICAST || oif === undefined) return []
+      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table, multipath } = found
+      if (head.type !== RTN_UNICAST) return []
       const any = head.family === familyNumber('ipv6') ? '::' : '0.0.0.0'
-      return [{
-        dst: `${dst ?? any}/${head.dstLength}`, dev: oif, via: gateway, src: prefSrc, priority,
+      const hops = oif === undefined ? nexthops(multipath ?? new Uint8Array()) : [{ dev: oif, via: gateway }]
+      return hops.map(hop => ({
+        ...hop, dst: `${dst ?? any}/${head.dstLength}`, src: prefSrc, priority,
         table: table ?? head.table, scope: head.scope,
         mtu: measured?.mtu, advmss: measured?.advmss,
-      }]
+      }))
     })
   }
 }
