@@ -6,7 +6,7 @@ import type { Link } from '#netlink/route/link.ts'
 import type { Route as KernelRoute } from '#netlink/route/route.ts'
 import { canonicalPrefix } from '#net/prefix.ts'
 import { CniError, invalidConfig } from './errors.ts'
-import { gatewayFor, type Interface, type Result, type Route } from './result.ts'
+import { nextHop, type Interface, type Result, type Route } from './result.ts'
 
 /** A difference between what was set up and what there is. */
 export const broken = (message: string): CniError =>
@@ -67,7 +67,7 @@ export const checkInterface = (pod: Namespace, ifName: string, result: Result): 
 
   const routes = pod.route.list().filter(route => route.dev === link.index)
   for (const route of result.routes) {
-    const via = route.gw ?? gatewayFor(route.dst, own)
+    const via = nextHop(route, own)
     if (!hasRoute(routes, route, via)) {
       const hop = via ? ` via ${via}` : ''
       throw broken(`${familyOf(route.dst)} route ${route.dst}${hop} of ${ifName} is missing`)

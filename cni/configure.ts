@@ -5,7 +5,7 @@ import { familyOf } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
 import type { Route } from '#netlink/route/route.ts'
 import { CniError } from './errors.ts'
-import { gatewayFor, type Result } from './result.ts'
+import { nextHop, type Result } from './result.ts'
 
 /**
  * Settings of the interface before it comes up. Without an IPv6 address IPv6 is off: a network that has none must not
@@ -52,7 +52,7 @@ export const configure = (
     })),
     pod.link.setting(index, { up: true }),
     ...(ways ?? []).map(way => pod.route.adding(way)),
-    ...result.routes.map(({ dst, gw, ...rest }) =>
-      pod.route.adding({ ...rest, dst, dev: index, via: gw ?? gatewayFor(dst, result.ips) })),
+    ...result.routes.map(({ gw, ...route }) =>
+      pod.route.adding({ ...route, dev: index, via: nextHop({ ...route, gw }, result.ips) })),
   ])
 }

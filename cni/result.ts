@@ -145,9 +145,16 @@ export const readPrevious = (raw: Json, version: string): Result | undefined => 
   return readResult(value, version)
 }
 
-/** The gateway that goes with a destination: that of the first address of its family. */
-export const gatewayFor = (dst: string, ips: readonly IpConfig[]): string | undefined =>
-  ips.find(ip => ip.gateway && familyOf(ip.address) === familyOf(dst))?.gateway
+const SCOPE_LINK = 253 // RT_SCOPE_LINK of include/uapi/linux/rtnetlink.h
+
+/**
+ * The next hop of a route: its own, or the gateway of the first address of its family. What a route says to be on the
+ * link needs none.
+ */
+export const nextHop = ({ dst, gw, scope = 0 }: Route, ips: readonly IpConfig[]): string | undefined => {
+  if (gw !== undefined || scope >= SCOPE_LINK) return gw
+  return ips.find(ip => ip.gateway && familyOf(ip.address) === familyOf(dst))?.gateway
+}
 
 /** What a plugin has made, behind what the plugins before it have: indices stay valid, nothing is dropped. */
 export const append = (previous: Result | undefined, made: Result): Result => {

@@ -25,15 +25,16 @@ export const waitForCarrier = (namespace: Namespace, name: string): boolean =>
 const DETECTION_LIMIT_MS = 5000
 
 /**
- * Waits for duplicate address detection on a link to end.
- * @returns the addresses that somebody else has; those still undecided in the end count as usable if the link has no
- * carrier
+ * Waits for duplicate address detection on a link to end. Without a carrier it does not begin, and is not waited for:
+ * a tap has none before a process opens it.
+ * @returns the addresses that somebody else has; those still undecided in the end count as usable
  */
 export const waitForAddresses = (namespace: Namespace, index: number): readonly string[] => {
   let present: readonly Addr[] = []
   poll(DETECTION_LIMIT_MS, () => {
     present = namespace.addr.list(index)
-    return present.every(({ tentative, dadFailed }) => dadFailed || !tentative)
+    return present.every(({ tentative, dadFailed }) => dadFailed || !tentative) ||
+      namespace.link.at(index).carrier === 0
   })
   return present.filter(({ dadFailed }) => dadFailed).map(({ address }) => address)
 }

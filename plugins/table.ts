@@ -7,12 +7,15 @@ globalThis.require ??= process.getBuiltinModule('node:module').createRequire(imp
 
 const drivers: Readonly<Record<string, () => AnyDriver>> = {
   bridge: () => require('./bridge/bridge.ts').bridge,
+  dummy: () => require('./dummy/dummy.ts').dummy,
+  'host-device': () => require('./host-device/host-device.ts').hostDevice,
   'host-local': () => require('./host-local-ipam/host-local.ts').hostLocal,
   loopback: () => require('./loopback/loopback.ts').loopback,
   macvlan: () => require('./macvlan/macvlan.ts').macvlan,
   none: () => require('./none/none.ts').none,
   ptp: () => require('./ptp/ptp.ts').ptp,
   static: () => require('./static-ipam/static.ts').staticIpam,
+  tap: () => require('./tap/tap.ts').tap,
 }
 
 export const pluginNames: readonly string[] = Object.keys(drivers)

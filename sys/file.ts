@@ -199,6 +199,9 @@ export const makeDirectory = (path: string, mode = 0o755): void => {
 /** The names in a directory, none when it does not exist. */
 export const listDirectory = (path: string): string[] => tolerate(absent, () => slowly().readdirSync(path)) ?? []
 
+/** Where a symbolic link points, undefined when there is none of that path. */
+export const readLink = (path: string): string | undefined => tolerate(absent, () => slowly().readlinkSync(path))
+
 /** Sets when a file was last changed, in whole seconds since the epoch. */
 export const setModified = setTimes
 

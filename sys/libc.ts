@@ -11,7 +11,7 @@ interface Library { readonly calls: Readonly<Record<string, Call>>; errno(): num
 const location: Signature = [[], 'ptr']
 
 // Loaded together, at the first use of one of them: what an invocation does not need it does not pay for. The last
-// parameter of open(2) is a variadic one, which Linux passes like any other on the machines that we know.
+// parameters of open(2) and ioctl(2) are variadic ones, which Linux passes like any other on x86-64 and arm64.
 const groups: readonly Readonly<Record<string, Signature>>[] = [
   {
     open: [['ptr', 'i32', 'u32'], 'i32'], read: [['i32', 'ptr', 'u64'], 'i32'], write: [['i32', 'ptr', 'u64'], 'i32'],
@@ -27,6 +27,7 @@ const groups: readonly Readonly<Record<string, Signature>>[] = [
   },
   { poll: [['ptr', 'u64', 'i32'], 'i32'], __errno_location: location },
   { unshare: [['i32'], 'i32'], __errno_location: location },
+  { ioctl: [['i32', 'u64', 'ptr'], 'i32'], __errno_location: location },
 ]
 
 const loadBun = (group: Readonly<Record<string, Signature>>): Library => {
@@ -95,7 +96,7 @@ const cString = (call: string, path: string): Uint8Array => {
 
 // include/uapi/asm-generic/fcntl.h
 export const openFlags = {
-  read: 0, write: 1, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000, nonblock: 0o4000,
+  read: 0, write: 1, readWrite: 2, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000, nonblock: 0o4000,
 } as const
 const O_CLOEXEC = 0o2000000
 
@@ -171,3 +172,9 @@ const locks = { shared: 1, exclusive: 2, none: 8 } as const
  * @throws SyscallError
  */
 export const lock = (fd: number, kind: keyof typeof locks): void => { invoke('flock', undefined, fd, locks[kind]) }
+
+/** ioctl(2). @param argument what the request takes: memory, or a number itself @throws SyscallError */
+export const ioctl = (fd: number, request: number, argument: Uint8Array | number): void => {
+  // As a pointer a number has to be a bigint for Node.
+  invoke('ioctl', undefined, fd, BigInt(request), typeof argument === 'number' ? BigInt(argument) : argument)
+}

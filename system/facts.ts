@@ -14,6 +14,7 @@ export interface StoredFile {
 
 interface Link {
   ifname: string
+  mtu: number
   flags: string[]
   master?: string
   ifalias?: string
@@ -32,9 +33,10 @@ interface Route {
 const kernelsOwn = (text: string): boolean => /^(fe80:|ff00:|127\.|::1$)/.test(text)
 
 function linkFacts(link: Link): string[] {
-  const { ifname, flags, master, ifalias, altnames = [], linkinfo, addr_info: addresses } = link
+  const { ifname, mtu, flags, master, ifalias, altnames = [], linkinfo, addr_info: addresses } = link
   const kind = linkinfo?.info_kind ?? ''
-  const state = [master && `master ${master}`, flags.includes('UP') && 'up', ifalias && `alias ${ifalias}`]
+  const up = flags.includes('UP') && 'up'
+  const state = [`mtu ${mtu}`, master && `master ${master}`, up, ifalias && `alias ${ifalias}`]
   return [
     ['link', ifname, kind, ...kind === 'bridge' ? [] : state].filter(Boolean).join(' '),
     ...altnames.map((name) => `altname ${ifname} ${name}`),

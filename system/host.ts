@@ -100,6 +100,14 @@ export class Host {
     return pod
   }
 
+  /** What the kernel does to cards when their namespace ends: they go to the host, under the name that they have. */
+  returnCards(pod: string): void {
+    const links: unknown = JSON.parse(run('ip', '-n', pod, '-j', 'link'))
+    for (const { ifname } of links as { ifname: string }[]) {
+      if (ifname !== 'lo') run('ip', '-n', pod, 'link', 'set', ifname, 'netns', this.name)
+    }
+  }
+
   deletePod(name: string): void {
     run('ip', 'netns', 'del', name)
     this.#namespaces.splice(this.#namespaces.indexOf(name), 1)
@@ -141,7 +149,8 @@ export class Host {
   /** Everything that a plugin could leave on the host and in these namespaces, as lines that compare. */
   facts(...pods: string[]): string[] {
     const names = [this.name, ...pods]
-    const looks = names.map((name) => `ip -n ${name} -d -j address; ip -n ${name} -j -4 route; ip -n ${name} -j -6 route`)
+    const questions = ['-d -j address', '-j -4 route', '-j -6 route']
+    const looks = names.map((name) => questions.map((question) => `ip -n ${name} ${question}`).join('; '))
     const rulesOf = `nsenter --net=/run/netns/${this.name} nft list ruleset`
     const answers = run('sh', '-c', [...looks, rulesOf].join(`; echo ${border};`)).split(`${border}\n`)
     const rules = answers.pop() ?? ''

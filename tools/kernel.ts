@@ -59,10 +59,14 @@ export const observe = (where: Namespace, command: string, ...args: string[]): u
 export const pings = (from: Namespace, address: string): boolean =>
   from.run(() => spawnSync('ping', ['-n', '-c1', '-W1', address])).status === 0
 
-/** Reason to skip: we are not root, or the program is not installed. */
+/** Whether a command succeeds in a network namespace that exists for it only. */
+const works = (command: string): boolean => spawnSync('unshare', ['-n', ...command.split(' ')]).status === 0
+
+/** Reason to skip: we are not root, or the program is not installed, or useless with this kernel. */
 export const lacks = (program: string): string | false => {
   if (process.getuid?.() !== 0) return 'needs root'
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0 ? false : `${program} is not installed`
+  if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `${program} is not installed`
+  return program === 'nft' && !works('nft add table inet probe') ? 'this kernel has no nftables for IP' : false
 }
 
 /** Reason to skip: this kernel was built without a kind of link. */
@@ -87,6 +91,10 @@ export const kernelLacks = (kind: NonNullable<LinkSpec['info']>['kind']): string
   close(home)
   return reason
 }
+
+/** Reason to skip: bridges of this kernel know nothing of VLANs. */
+export const lacksVlanFiltering = (): string | false =>
+  works('ip link add probe0 type bridge vlan_filtering 1') ? false : 'this kernel has no VLAN filtering on bridges'
 
 /** One end of a cable: `master` is the index of the bridge that it is plugged into. */
 interface End {

@@ -32,4 +32,7 @@ export const kinds = {
   vlan: attrs({ vid: [1, u16], protocol: [5, choice(be16, { '802.1q': 0x8100, '802.1ad': 0x88a8 })] }),
   vxlan: attrs({ id: [1, u32], local: [4, ip], learning: [7, u8], port: [15, be16] }),
   dummy: attrs({}),
+  ifb: attrs({}),
+  /** Told only: made through /dev/net/tun. IFLA_TUN_* of include/uapi/linux/if_link.h. */
+  tun: attrs({ owner: [1, u32], group: [2, u32], type: [3, choice(u8, { tun: 1, tap: 2 })], multiQueue: [7, u8] }),
 }

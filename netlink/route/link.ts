@@ -33,16 +33,16 @@ const linkInfo: Codec<LinkInfo> & { readonly nested: true } = {
 const linkAttrs = attrs({
   ...creation,
   parent: [5, u32], master: [10, u32], promiscuity: [30, u32], operstate: [16, u8], alias: [20, text],
-  netnsId: [37, u32], group: [27, u32], numTxQueues: [31, u32], txQueueLength: [13, u32],
+  carrier: [33, u8], netnsId: [37, u32], group: [27, u32], numTxQueues: [31, u32], txQueueLength: [13, u32],
   info: [18, linkInfo],
   altNames: [52, list(53, text)], altName: [53, text],
 })
 
-const flagBits = { up: 1, promisc: 0x100 } as const
+const flagBits = { up: 1, promisc: 0x100, allmulti: 0x200 } as const
 
 type Known = Decoded<typeof linkAttrs>
 /** What a new link is to be. `up` brings it up in the same step. */
-export type LinkSpec = Known & { readonly up?: boolean | undefined; readonly promisc?: boolean | undefined }
+export type LinkSpec = Known & { readonly [Flag in keyof typeof flagBits]?: boolean | undefined }
 
 /** A link as the kernel describes it. `parent` of a veth is the index of its peer; `port` is set on bridge ports. */
 export interface Link extends Omit<Known, 'info' | 'name' | 'mtu' | 'altName'> {
@@ -51,6 +51,7 @@ export interface Link extends Omit<Known, 'info' | 'name' | 'mtu' | 'altName'> {
   readonly mtu: number
   readonly up: boolean
   readonly promisc: boolean
+  readonly allmulti: boolean
   readonly loopback: boolean
   /** `kind` is empty for hardware and loopback. */
   readonly info: {
@@ -59,7 +60,12 @@ export interface Link extends Omit<Known, 'info' | 'name' | 'mtu' | 'altName'> {
     readonly mode?: string | undefined
     readonly flag?: string | undefined
     readonly vid?: number | undefined
+    readonly protocol?: string | undefined
     readonly sources?: readonly string[] | undefined
+    readonly owner?: number | undefined
+    readonly group?: number | undefined
+    readonly type?: string | undefined
+    readonly multiQueue?: number | undefined
   }
   readonly port: Port | undefined
 }
@@ -80,6 +86,7 @@ const decodeLink = (body: Uint8Array): Link => {
     index: head.index,
     up: (head.flags & flagBits.up) !== 0,
     promisc: (head.flags & flagBits.promisc) !== 0,
+    allmulti: (head.flags & flagBits.allmulti) !== 0,
     loopback: (head.flags & IFF_LOOPBACK) !== 0,
     info: info ?? { kind: '' },
     port: info?.asPort,
@@ -90,7 +97,7 @@ const decodeLink = (body: Uint8Array): Link => {
 const flagged = (spec: LinkSpec): { flags: number; change: number } => {
   let set = 0
   let change = 0
-  for (const name of ['up', 'promisc'] as const) {
+  for (const name of ['up', 'promisc', 'allmulti'] as const) {
     if (spec[name] === undefined) continue
     change |= flagBits[name]
     if (spec[name]) set |= flagBits[name]

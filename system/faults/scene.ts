@@ -27,12 +27,19 @@ export class Scene implements Disposable {
   constructor(configuration: Configuration, neighbour: boolean, before?: string[]) {
     this.host = new Host(2)
     this.#configuration = configuration
-    const { master, device } = configuration
+    const { master, device, vlanId } = configuration
     for (const link of [master, device]) if (typeof link === 'string') this.host.addUplink(link)
+    // Nobody else can have the subject's device or VLAN.
+    const others = {
+      ...configuration,
+      ...typeof device === 'string' && { device: `${device}b` },
+      ...typeof vlanId === 'number' && { vlanId: vlanId + 1 },
+    }
+    if (neighbour && others.device !== device) this.host.addUplink(`${device}b`)
     const interfaceName = configuration.type === 'loopback' ? 'lo' : 'eth0'
-    const [own = '', others = ''] = this.host.pods
-    const other = { id: 'test-neighbour', netns: others, interface: interfaceName }
-    if (neighbour) must(this.host.call('ADD', configuration, other))
+    const [own = '', occupied = ''] = this.host.pods
+    const other = { id: 'test-neighbour', netns: occupied, interface: interfaceName }
+    if (neighbour) must(this.host.call('ADD', others, other))
     this.subject = { id: 'test-subject', netns: own, interface: interfaceName }
     this.before = before ?? this.host.facts(own)
   }
@@ -43,6 +50,8 @@ export class Scene implements Disposable {
   }
 
   deletePod(): void {
+    // The link that stands in for a card would end with the namespace.
+    if (this.#configuration['device'] !== undefined) this.host.returnCards(this.subject.netns)
     this.host.deletePod(this.subject.netns)
     this.subject.netns = ''
   }
