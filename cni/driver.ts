@@ -12,6 +12,8 @@ export interface Call<Config> {
   readonly config: Config
   /** The configuration as it was sent, for keys whose shape a schema cannot say. */
   readonly raw: Json
+  /** Its very bytes, for what decoding hides. */
+  readonly text: Uint8Array
   readonly cniVersion: string
   /** Name of the network. */
   readonly network: string

@@ -122,6 +122,7 @@ class Invocation implements Disposable {
     const host = this.#host
     return {
       config, raw, cniVersion, network: name, ipam: this.#ipam, warn: this.#around.warn,
+      text: this.#around.stdin(),
       get host() { return host.get() },
     }
   }

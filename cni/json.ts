@@ -33,3 +33,29 @@ export const lookUp = (object: Json, key: string): unknown => {
   const found = Object.keys(object).findLast(name => name.toLowerCase() === wanted)
   return found === undefined ? undefined : object[found]
 }
+
+/** The strings, brackets and separators of JSON text; numbers and literals do not matter to `duplicateKey`. */
+const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/gs
+
+/**
+ * A key that stands twice in an object of the given key, at any depth, which a decoder hides: RFC 8259, section 4.
+ * @param bytes JSON that has been decoded before
+ */
+export const duplicateKey = (bytes: Uint8Array, of: string): string | undefined => {
+  const open: { readonly key: string; readonly keys: Set<string> | undefined }[] = []
+  let last = ''
+  let key = ''
+  for (const [token] of new TextDecoder().decode(bytes).matchAll(TOKEN)) {
+    if (token === '{' || token === '[') {
+      open.push({ key, keys: token === '{' ? new Set() : undefined })
+      key = ''
+    } else if (token === '}' || token === ']') open.pop()
+    else if (token === ':') {
+      key = JSON.parse(last) as string
+      const around = open.at(-1)
+      if (around?.key.toLowerCase() === of && around.keys?.has(key)) return key
+      around?.keys?.add(key)
+    } else last = token
+  }
+  return undefined
+}

@@ -6,6 +6,8 @@ import type { Request } from '#netlink/message.ts'
 import { Addrs } from '#netlink/route/addr.ts'
 import { Links } from '#netlink/route/link.ts'
 import { Routes } from '#netlink/route/route.ts'
+import { Rules } from '#netlink/route/rule.ts'
+import { Traffic } from '#netlink/route/traffic.ts'
 import { Vlans } from '#netlink/route/vlan.ts'
 import { protocol, Socket } from '#netlink/socket.ts'
 
@@ -34,6 +36,8 @@ export class Namespace implements Disposable {
   readonly link: Links
   readonly addr: Addrs
   readonly route: Routes
+  readonly rule: Rules
+  readonly traffic: Traffic
   readonly vlan: Vlans
   readonly #own: boolean
   readonly #rtnetlink: Socket
@@ -52,6 +56,8 @@ export class Namespace implements Disposable {
     this.link = new Links(this.#rtnetlink)
     this.addr = new Addrs(this.#rtnetlink)
     this.route = new Routes(this.#rtnetlink)
+    this.rule = new Rules(this.#rtnetlink)
+    this.traffic = new Traffic(this.#rtnetlink)
     this.vlan = new Vlans(this.#rtnetlink)
   }
 

@@ -35,6 +35,9 @@ export const struct = <const F extends Fields>(fields: F): StructCodec<F> => {
   }
 }
 
+/** A header inside an attribute, of which only some numbers matter. */
+export const sparse = <F extends Fields>(of: StructCodec<F>): Codec<Partial<Struct<F>>> => of
+
 // A table holds codecs of every value type, which only `never` and `unknown` cannot both express.
 type AnyCodec = {
   readonly nested?: true

@@ -47,6 +47,16 @@ export const be64: Fixed<bigint> = {
   decode: bytes => BigInt(be32.decode(bytes)) << 32n | BigInt(be32.decode(bytes.subarray(4))),
 }
 
+/** 64 bits in host order, as bigint. */
+export const u64: Fixed<bigint> = {
+  size: 8,
+  encode(out, value) {
+    u32.encode(out, Number(value & 0xffffffffn))
+    u32.encode(out, Number(value >> 32n))
+  },
+  decode: bytes => BigInt(u32.decode(bytes)) | BigInt(u32.decode(bytes.subarray(4))) << 32n,
+}
+
 const utf8 = new TextEncoder()
 
 /** Text with a closing NUL. */

@@ -37,6 +37,7 @@ const RT_TABLE_MAIN = 254
 const RT_TABLE_UNSPEC = 0
 const RTPROT_BOOT = 3
 const RTN_UNICAST = 1
+const RT_SCOPE_NOWHERE = 255
 const RTNH_F_ONLINK = 4
 
 /** Distances: include/uapi/linux/rtnetlink.h, enum rt_scope_t. */
@@ -65,8 +66,12 @@ const request = (operation: string, type: number, flag: number, route: Route): R
     operation: `${operation} ${route.dst}${route.via ? ` via ${route.via}` : ''}`, type, flags: flag,
     body(out) {
       rtmsg.encode(out, {
-        family: familyNumber(familyOf(network)), dstLength: Number(length), type: RTN_UNICAST, protocol: RTPROT_BOOT,
-        table: table < 256 ? table : RT_TABLE_UNSPEC, scope: route.scope ?? scope.global,
+        family: familyNumber(familyOf(network)), dstLength: Number(length), type: RTN_UNICAST,
+        table: table < 256 ? table : RT_TABLE_UNSPEC,
+        // To delete, whoever made it and at whatever distance, as ip does.
+        ...type === RTM_DELROUTE
+          ? { scope: route.scope ?? RT_SCOPE_NOWHERE }
+          : { scope: route.scope ?? scope.global, protocol: RTPROT_BOOT },
         flags: route.onlink ? RTNH_F_ONLINK : 0,
       })
       routeAttrs.encode(out, {

@@ -1,0 +1,119 @@
+// tuning: settings of an interface that another plugin has made, and of its network namespace.
+import { broken, expect, requirePrevious } from '#cni/check.ts'
+import { driver } from '#cni/driver.ts'
+import { CniError, invalidConfig } from '#cni/errors.ts'
+import type { Result } from '#cni/result.ts'
+import { create } from '#net/creation.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { readSysctl, writeSysctl } from '#net/sysctl.ts'
+import type { Link, LinkSpec } from '#netlink/route/link.ts'
+import { tolerate } from '#sys/errno.ts'
+import { validate } from '#build/validators/tuning.js'
+import { schema } from './config.ts'
+import { collectPast, readPast, removePast, writePast, type Past } from './past.ts'
+import { planOf, requireAllowed, type LinkSettings, type Plan, type Sysctl } from './plan.ts'
+
+const NO_ARGS: ReadonlyMap<string, string> = new Map()
+
+const specOf = ({ mac, mtu, promisc, allmulti, txQLen }: LinkSettings): LinkSpec =>
+  ({ address: mac, mtu, promisc, allmulti, txQueueLength: txQLen })
+
+const settingsOf = ({ address: mac, mtu, promisc, allmulti, txQueueLength: txQLen }: Link): LinkSettings =>
+  ({ mac, mtu, promisc, allmulti, txQLen })
+
+/** The part of `settings` that `plan` is going to change. */
+const changedBy = (plan: LinkSettings, settings: LinkSettings): LinkSettings =>
+  Object.fromEntries(Object.entries(settings).filter(([key]) => plan[key as keyof LinkSettings] !== undefined))
+
+const hasAny = (settings: LinkSettings): boolean => Object.values(settings).some(value => value !== undefined)
+
+/** @throws CniError 7 when the kernel has no such setting */
+const valueOf = ({ key, name }: Sysctl): string => {
+  const value = readSysctl(name)
+  if (value === undefined) throw invalidConfig(`sysctl ${JSON.stringify(key)} does not exist`, 'see `sysctl -a` there')
+  return value
+}
+
+const requireLink = (pod: Namespace, ifName: string): Link => {
+  const link = pod.link.find(ifName)
+  if (link) return link
+  throw new CniError('invalidConfig', `${ifName} does not exist in ${pod.path}`, 'put tuning behind its plugin')
+}
+
+const apply = (pod: Namespace, ifName: string, { link, sysctls }: Plan): void => {
+  pod.run(() => { for (const { name, value } of sysctls) writeSysctl(name, value) })
+  if (hasAny(link)) pod.link.set(requireLink(pod, ifName).index, specOf(link))
+}
+
+/** Puts everything back that still can be. */
+const restore = (pod: Namespace, ifName: string, { sysctl = {}, ...past }: Past): void => {
+  const { mac, mtu, promisc, allmulti, txQLen } = past
+  const before = { mac, mtu, promisc, allmulti, txQLen }
+  const link = hasAny(before) ? pod.link.find(ifName) : undefined
+  if (link) pod.link.set(link.index, specOf(before))
+  // With its interface a setting is gone, too.
+  for (const [name, value] of Object.entries(sysctl)) {
+    pod.run(() => tolerate(['ENOENT', 'ENOTDIR'], () => writeSysctl(name, value)))
+  }
+}
+
+/** The result of the chain with what has changed of the interface. */
+const updated = (previous: Result, ifName: string, netns: string, { mac, mtu }: LinkSettings): Result => ({
+  ...previous,
+  interfaces: previous.interfaces.map(entry =>
+    entry.name === ifName && entry.sandbox === netns
+      ? { ...entry, ...mac && { mac }, ...mtu && entry.mtu ? { mtu } : undefined }
+      : entry),
+})
+
+export const tuning = driver({
+  name: 'tuning',
+  kind: 'chained',
+  schema,
+  validate,
+  args: ['MAC'],
+
+  add({ config, args, text, attachment, ifName, netns, pod, previous, undo }) {
+    const plan = planOf(config, args, text, ifName)
+    if (previous === undefined) throw invalidConfig('prevResult is missing', 'tuning follows another plugin')
+    requireAllowed(plan)
+    const nothing = plan.sysctls.length === 0 && !hasAny(plan.link)
+    if (nothing) return previous
+
+    const link = requireLink(pod, ifName)
+    const before = pod.run(() => Object.fromEntries(plan.sysctls.map(sysctl => [sysctl.name, valueOf(sysctl)])))
+    const past = { ...changedBy(plan.link, settingsOf(link)), sysctl: before }
+    create(undo, 'record of what was', () => removePast(config.dataDir, attachment), () =>
+      writePast(config.dataDir, attachment, past))
+    create(undo, `settings of ${ifName}`, () => restore(pod, ifName, past), () => apply(pod, ifName, plan))
+    return updated(previous, ifName, netns, plan.link)
+  },
+
+  check({ config, text, ifName, pod, previous }) {
+    requirePrevious(previous)
+    const { link: wanted, sysctls } = planOf(config, NO_ARGS, text, ifName)
+    const link = pod.link.find(ifName)
+    if (link === undefined) throw broken(`${ifName} is missing in ${pod.path}`)
+    const actual = settingsOf(link)
+    for (const [key, value] of Object.entries(wanted)) {
+      if (value !== undefined) expect(`${key} of ${ifName}`, actual[key as keyof LinkSettings], value)
+    }
+    for (const { key, name, value } of sysctls) {
+      expect(`sysctl ${key}`, pod.run(() => readSysctl(name))?.replace(/\s+/g, ' '), value.trim().replace(/\s+/g, ' '))
+    }
+  },
+
+  del({ config, attachment, ifName, pod, attempt }) {
+    const directory = config.dataDir ?? schema.properties.dataDir.default
+    const past = readPast(directory, attachment)
+    if (past === undefined) return
+    attempt(() => { if (pod) restore(pod, ifName, past) })
+    attempt(() => removePast(directory, attachment))
+  },
+
+  status({ config, text }) { requireAllowed(planOf(config, NO_ARGS, text, 'eth0')) },
+
+  gc({ config, network, valid, attempt }) {
+    attempt(() => collectPast(config.dataDir ?? schema.properties.dataDir.default, network, valid))
+  },
+})
