@@ -10,19 +10,29 @@ interface MacSources {
 
 const MULTICAST = 1
 
-/**
- * The wanted address in canonical text, undefined when nobody asks for one. Precedence as everywhere: runtimeConfig,
- * args.cni, CNI_ARGS, configuration.
- * @throws CniError 7 when it is no unicast Ethernet address
- */
-export const wantedMac = (config: MacSources, args: ReadonlyMap<string, string>): string | undefined => {
-  const [key, value] = ([
+/** An address as it was asked for, and under which key. */
+interface AskedMac { readonly key: string; readonly value: string }
+
+/** What goes before the rest: runtimeConfig, args.cni, CNI_ARGS, configuration. Undefined when nobody asks. */
+export const askedMac = (config: MacSources, args: ReadonlyMap<string, string>): AskedMac | undefined => {
+  const sources = [
     ['runtimeConfig.mac', config.runtimeConfig?.mac],
     ['args.cni.mac', config.args?.cni?.mac],
     ['CNI_ARGS MAC', args.get('MAC')],
     ['mac', config.mac],
-  ] as const).find(([, source]) => source) ?? []
-  if (key === undefined || value === undefined) return undefined
+  ] as const
+  for (const [key, value] of sources) if (value) return { key, value }
+  return undefined
+}
+
+/**
+ * The wanted address in canonical text, undefined when nobody asks for one.
+ * @throws CniError 7 when it is no unicast Ethernet address
+ */
+export const wantedMac = (config: MacSources, args: ReadonlyMap<string, string>): string | undefined => {
+  const asked = askedMac(config, args)
+  if (asked === undefined) return undefined
+  const { key, value } = asked
   const bytes = parseMac(value)
   if (bytes?.length !== 6 || bytes[0]! & MULTICAST) {
     throw invalidConfig(

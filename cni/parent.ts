@@ -157,6 +157,24 @@ export const joinParent = ({ home, link, spec }: Parent, attachment: Attachment,
   }
 }
 
+/**
+ * Runs a step that stacks links on a parent.
+ * @throws CniError 100 when something else takes the parent's packets, which only one can
+ */
+export const stackOn = <T>({ name }: Link, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    if (errnoOf(error) !== 'EBUSY') throw error
+    throw new CniError(
+      'kernelRefused',
+      `parent ${name} is taken: it has links of another kind on it, or is the port of a bridge or bond`,
+      'macvlan and ipvlan exclude each other on one parent: name another, such as a VLAN of it; see `ip -d link`',
+      { cause: error },
+    )
+  }
+}
+
 /** @throws CniError 102 when a link does not stand on the parent that the configuration means */
 export const checkParent = (link: Link, { link: parent, spec }: Parent): void => {
   if (parent === undefined) throw broken(`parent ${spec.name} of ${link.name} is missing`)

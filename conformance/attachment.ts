@@ -1,5 +1,6 @@
 // Attachments as GC lists them, and what each of them holds on the host (SPEC.md 1.1.0, section 2, "GC").
 
+import { apart } from './apart.ts'
 import type { Reply } from './call.ts'
 import { Skip } from './case.ts'
 import { must, resultOf, succeeds } from './expect.ts'
@@ -15,6 +16,8 @@ export interface Attached {
   readonly ifname: string
   readonly network: string
   readonly result: Result
+  /** Keys that the attachment has beside those of all. */
+  readonly own: JsonObject
   /** Its container id and addresses: what the state of the host calls it. */
   readonly words: readonly string[]
   /** Number of lines of the host's state that named it right after ADD. */
@@ -38,10 +41,12 @@ export const attach = (
   world: World, { pod = world.addPod(), ifname = 'eth0', network = world.network }: Partial<Attached> = {},
 ): Attached => {
   world.requireAttach()
-  const config = { ...leaving(world), name: network }
+  const [attempt] = apart(world, [{}], world.attachments++)
+  const own = attempt?.config ?? {}
+  const config = { ...leaving(world), ...own, name: network }
   const result = resultOf(world.call('ADD', { pod, config, env: { CNI_IFNAME: ifname } }))
   const words = [pod.id, ...addressesOf(result)]
-  return { pod, ifname, network, result, words, traces: traces(world, words).length }
+  return { pod, ifname, network, result, own, words, traces: traces(world, words).length }
 }
 
 /** Both keys that libcni sends, with these attachments in them. */
@@ -56,11 +61,12 @@ export const collect = (world: World, keys: JsonObject): Reply =>
 
 /** Everything that the attachment held is there, and CHECK is content. */
 export const survives = (world: World, attached: Attached): void => {
-  const { pod, ifname, network, result, words } = attached
+  const { pod, ifname, network, result, own, words } = attached
   const left = traces(world, words)
   const complete = left.length === attached.traces
   must(complete, `of ${attached.traces} traces of ${pod.id} ${ifname} are left:\n${left.join('\n')}`)
-  const config = { ...leaving(world), name: network, prevResult: { cniVersion: world.subject.version, ...result } }
+  const prevResult = { cniVersion: world.subject.version, ...result }
+  const config = { ...leaving(world), ...own, name: network, prevResult }
   succeeds(world.call('CHECK', { pod, config, env: { CNI_IFNAME: ifname } }))
 }
 

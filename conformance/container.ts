@@ -13,10 +13,10 @@ export const linkIn = (pod: Pod, ifname = 'eth0'): Link => {
   return link
 }
 
-/** The host's end of a veth in the container; undefined when the link is no veth. */
+/** The host's end of a veth in the container; undefined when the link is none, or a device with a cable of its own. */
 export const hostEnd = (world: World, pod = world.pod, ifname = 'eth0'): Link | undefined => {
   const { linkinfo, link_index } = linkIn(pod, ifname)
-  if (linkinfo?.info_kind !== 'veth') return undefined
+  if (linkinfo?.info_kind !== 'veth' || world.subject.profile.host?.includes('device')) return undefined
   return world.host.links().find(({ ifindex }) => ifindex === link_index)
 }
 

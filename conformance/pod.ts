@@ -22,6 +22,16 @@ const batch = (netns: Netns, lines: readonly string[]): void => {
   command('ip', ['-n', netns.name, '-batch', '-'], `${lines.join('\n')}\n`)
 }
 
+/** Gives the host a device that a plugin can take away: dev0 is one end of a cable, dev0-far the other. */
+export const addDevice = (host: Netns, name: string): void => {
+  const far = `${name}-far`
+  const last = name.replace(/^\D+/, '').padStart(2, '0')
+  batch(host, [
+    `link add ${name} address 02:00:00:00:02:${last} type veth peer name ${far} address 02:00:00:00:05:${last}`,
+    `link set ${far} up`,
+  ])
+}
+
 /** Gives the host namespace, which is there already, the links that the profile asks for. */
 export const makeHost = (name: string, profile: Profile): Netns => {
   const host = new Netns(name)
@@ -29,15 +39,11 @@ export const makeHost = (name: string, profile: Profile): Netns => {
     'link add up0 address 02:00:00:00:01:00 type veth peer name up1 address 02:00:00:00:01:01',
     'link set up0 up', 'link set up1 up',
   ]
-  const device = [
-    'link add dev0 address 02:00:00:00:02:00 type veth peer name dev1 address 02:00:00:00:02:01',
-    'link set dev1 up',
-  ]
   batch(host, [
     'link set lo up',
     ...(profile.host?.includes('uplink') ? uplink : []),
-    ...(profile.host?.includes('device') ? device : []),
   ])
+  if (profile.host?.includes('device')) addDevice(host, 'dev0')
   // /sys shows the namespace that it was mounted in, and some plugins look there.
   command('nsenter', [`--net=${host.path}`, '--', 'mount', '-t', 'sysfs', 'sysfs', '/sys'])
   return host

@@ -78,7 +78,7 @@ export class Stub {
   /** The calls so far, in the order in which they began. */
   calls(): Recorded[] {
     if (!existsSync(join(this.#record, 'order'))) return []
-    return readFileSync(join(this.#record, 'order'), 'utf8').trim().split('\n').map(id => {
+    return readFileSync(join(this.#record, 'order'), 'utf8').split('\n').filter(Boolean).map(id => {
       const pairs = readFileSync(join(this.#record, `${id}.env`), 'utf8').split('\0').filter(Boolean)
       const env = Object.fromEntries(pairs.map(pair => pair.split(/=(.*)/s, 2) as [string, string]))
       return { verb: env['CNI_COMMAND'] ?? '', env, stdin: readFileSync(join(this.#record, `${id}.stdin`)) }

@@ -58,6 +58,8 @@ export class World implements Disposable {
   readonly ipam: Stub
   /** The network's name. */
   readonly network = 'conformance'
+  /** How many attachments attach() has made. */
+  attachments = 0
   /** Every reply so far, for the report. */
   readonly replies: Reply[] = []
   readonly #pods: Pod[] = []
@@ -94,7 +96,9 @@ export class World implements Disposable {
 
   /** The container dies and its namespace with it; comparisons of snapshots leave it out from now on. */
   async kill(pod = this.pod): Promise<void> {
-    const links = await destroyPod(pod, this.host)
+    // A card would come home; a veth in its place goes with the namespace.
+    const lent = this.subject.profile.host?.includes('device') && !this.host.link('dev0') ? ['dev0'] : []
+    const links = [...lent, ...await destroyPod(pod, this.host)]
     this.#pods.splice(this.#pods.indexOf(pod), 1)
     this.#gone.push(pod)
     this.#graves.push(

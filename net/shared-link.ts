@@ -3,6 +3,7 @@
 // the link: an alternative name (`ip link property`), which goes with the link and can never outlive it.
 import { sha256 } from '#sys/digest.ts'
 import { tolerate } from '#sys/errno.ts'
+import { NetlinkError } from '#netlink/error.ts'
 import type { Link, LinkSpec } from '#netlink/route/link.ts'
 import { networkLabel, type Attachment } from './attachment.ts'
 import { create, type Undo } from './creation.ts'
@@ -10,10 +11,14 @@ import { whileHostIsLocked } from './host-lock.ts'
 import type { Namespace } from './namespace.ts'
 
 /** What a shared link is to an attachment, which has at most one of each. */
-export type Role = 'parent' | 'shim'
-const roles: readonly Role[] = ['parent', 'shim']
+export type Role = 'parent' | 'shim' | 'witness'
+const roles: readonly Role[] = ['parent', 'shim', 'witness']
 
 const PREFIX = 'fairlead-'
+
+/** So many alternative names of the greatest length fill an attribute: rtnl_alt_ifname of net/core/rtnetlink.c. */
+const MOST_MARKS = 496
+const ENOSPC = 28
 
 /** What the marks of a network begin with. */
 const networkMark = (role: Role, network: string): string => `${PREFIX}${role}-${sha256(network).slice(0, 12)}-`
@@ -23,7 +28,8 @@ const mark = (role: Role, { network, containerId, ifName }: Attachment): string 
   `${networkMark(role, network)}${sha256(`${containerId}/${ifName}`).slice(0, 16)}`
 
 /** Whether a link is one that `joinShared` has made: as long as it lives somebody's mark is on it. */
-export const isShared = ({ altNames = [] }: Link): boolean => altNames.some(name => name.startsWith(PREFIX))
+export const isShared = ({ altNames = [] }: Link): boolean =>
+  altNames.some(name => roles.some(role => name.startsWith(`${PREFIX}${role}-`)))
 
 /** A link of that name, which is made, and then labelled for the attachment's network, when there is none. */
 type SharedSpec = LinkSpec & { readonly name: string }
@@ -31,7 +37,7 @@ type SharedSpec = LinkSpec & { readonly name: string }
 /**
  * Finds or makes a link for several attachments, and marks it as used by this one if it was made here. A link that
  * others have made is taken as it is, and stays.
- * @throws NetlinkError EOPNOTSUPP when the kernel lacks the kind
+ * @throws NetlinkError EOPNOTSUPP when the kernel lacks the kind, ENOSPC when too many share it already
  */
 export const joinShared = (
   host: Namespace, attachment: Attachment, role: Role, spec: SharedSpec, undo: Undo,
@@ -39,6 +45,9 @@ export const joinShared = (
   const { name } = spec
   const found = host.link.find(name)
   if (found && !isShared(found)) return found
+  if (found && (found.altNames ?? []).length >= MOST_MARKS) {
+    throw new NetlinkError(`use of ${name}`, ENOSPC, `${MOST_MARKS} attachments share it, and it takes no more`)
+  }
   const using = host.link.addingAltName(name, mark(role, attachment))
   const takeBack = (): void => leaveShared(host, attachment, role)
   create(undo, `use of ${name}`, takeBack, () => tolerate(['EEXIST'], () => {

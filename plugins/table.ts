@@ -10,12 +10,14 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   dummy: () => require('./dummy/dummy.ts').dummy,
   'host-device': () => require('./host-device/host-device.ts').hostDevice,
   'host-local': () => require('./host-local-ipam/host-local.ts').hostLocal,
+  ipvlan: () => require('./ipvlan/ipvlan.ts').ipvlan,
   loopback: () => require('./loopback/loopback.ts').loopback,
   macvlan: () => require('./macvlan/macvlan.ts').macvlan,
   none: () => require('./none/none.ts').none,
   ptp: () => require('./ptp/ptp.ts').ptp,
   static: () => require('./static-ipam/static.ts').staticIpam,
   tap: () => require('./tap/tap.ts').tap,
+  vlan: () => require('./vlan/vlan.ts').vlan,
 }
 
 export const pluginNames: readonly string[] = Object.keys(drivers)

@@ -2,6 +2,7 @@
 // plugins have to work concurrently for different containers).
 
 import { setTimeout as after } from 'node:timers/promises'
+import { apart } from '../apart.ts'
 import type { Case } from '../case.ts'
 import { linkIn } from '../container.ts'
 import { must, mustEqual, resultOf, succeeds } from '../expect.ts'
@@ -29,12 +30,12 @@ export const cases: readonly Case[] = [
   {
     id: 'E37', level: 'MUST', applies: ['interface'], title: 'parallel first use', needs: ['attach'],
     async run(world) {
-      const { config, host } = world.subject.profile
-      const count = host?.includes('device') ? 1 : crowd
-      const pods = [world.pod, ...Array.from({ length: count - 1 }, () => world.addPod())]
-      const replies = await Promise.all(pods.map(pod => world.start('ADD', { pod }).reply))
+      const { config } = world.subject.profile
+      const pods = [world.pod, ...Array.from({ length: crowd - 1 }, () => world.addPod())]
+      const attempts = apart(world, pods.map(pod => ({ pod })))
+      const replies = await Promise.all(attempts.map(attempt => world.start('ADD', attempt).reply))
       const addresses = replies.map(reply => resultOf(reply).ips?.[0]?.address)
-      mustEqual(new Set(addresses).size, count, 'the number of different addresses')
+      mustEqual(new Set(addresses).size, crowd, 'the number of different addresses')
       for (const [at, pod] of pods.entries())
         mustEqual(pod.netns.addresses('eth0'), [addresses[at]], `the list of addresses in ${pod.netns.name}`)
       const { bridge } = config
@@ -42,7 +43,7 @@ export const cases: readonly Case[] = [
       const links = world.host.links()
       const bridges = links.filter(({ linkinfo }) => linkinfo?.info_kind === 'bridge').map(({ ifname }) => ifname)
       mustEqual(bridges, [bridge], 'the list of bridges')
-      mustEqual(links.filter(({ master }) => master === bridge).length, count, 'the number of ports')
+      mustEqual(links.filter(({ master }) => master === bridge).length, crowd, 'the number of ports')
     },
   },
   {

@@ -1,13 +1,17 @@
 // Area L: CNI_ARGS as plugins read it (pkg/types/args.go of containernetworking/cni; CONVENTIONS.md, "CNI_ARGS").
 
-import type { Case } from '../case.ts'
+import { apart } from '../apart.ts'
+import { Skip, type Case } from '../case.ts'
 import { must, mustEqual, refuses, resultOf, succeeds } from '../expect.ts'
 import { kubernetesArgs } from '../libcni.ts'
 import { addressesOf } from '../result.ts'
 import { isAtLeast } from '../versions.ts'
 import type { World } from '../world.ts'
 
-const add = (world: World, CNI_ARGS: string) => world.call('ADD', { pod: world.addPod(), env: { CNI_ARGS } })
+const add = (world: World, CNI_ARGS: string) => {
+  const [attempt] = apart(world, [{ pod: world.addPod(), env: { CNI_ARGS } }], world.attachments++)
+  return world.call('ADD', attempt)
+}
 
 const accepts = (world: World, ...texts: string[]): void => {
   world.requireAttach()
@@ -60,6 +64,7 @@ export const cases: readonly Case[] = [
   {
     id: 'L04', level: 'DEF', applies: ['parser'], title: 'duplicates',
     run(world) {
+      if (world.plugin === 'ipvlan') throw new Skip('an ipvlan has the MAC address of its master')
       const [key, first, last] = keyOf(world)
       const pairs = [`${key}=${first}`, 'K8S_POD_NAME=a', 'IgnoreUnknown=1', `${key}=${last}`, 'K8S_POD_NAME=b']
       const { ips } = world.add({ env: { CNI_ARGS: ['IgnoreUnknown=true', ...pairs].join(';') } })

@@ -1,5 +1,6 @@
 // Area H: STATUS (SPEC.md 1.1.0, section 2, "STATUS").
 
+import { apart } from '../apart.ts'
 import { Skip, type Case } from '../case.ts'
 import { mustForward } from '../delegation.ts'
 import { must, refuses, succeeds, succeedsSilently } from '../expect.ts'
@@ -138,8 +139,8 @@ export const cases: readonly Case[] = [
   {
     id: 'H13', level: 'MUST', applies: ['ALL'], title: 'parallel with ADD', since, needs: ['attach'],
     async run(world) {
-      const pods = Array.from({ length: 20 }, () => world.addPod())
-      const adds = pods.map(pod => world.start('ADD', { pod }).reply)
+      const attempts = apart(world, Array.from({ length: 20 }, () => ({ pod: world.addPod() })))
+      const adds = attempts.map(attempt => world.start('ADD', attempt).reply)
       const asks = Array.from({ length: 5 }, () => world.start('STATUS').reply)
       const [added, asked] = await Promise.all([Promise.all(adds), Promise.all(asks)])
       for (const reply of [...added, ...asked]) succeeds(reply)

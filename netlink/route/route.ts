@@ -34,9 +34,11 @@ const nexthops = (data: Uint8Array): readonly { readonly dev: number; readonly v
 
 // include/uapi/linux/rtnetlink.h
 const RT_TABLE_MAIN = 254
+const RT_TABLE_LOCAL = 255
 const RT_TABLE_UNSPEC = 0
 const RTPROT_BOOT = 3
 const RTN_UNICAST = 1
+const RTN_LOCAL = 2
 const RT_SCOPE_NOWHERE = 255
 const RTNH_F_ONLINK = 4
 
@@ -124,5 +126,15 @@ export class Routes {
         mtu: measured?.mtu, advmss: measured?.advmss,
       }))
     })
+  }
+
+  /** ip -6 route show table local type local: the IPv6 addresses whose packets are taken in. */
+  local6(): string[] {
+    const replies = this.#socket.request({
+      operation: 'route show table local', type: RTM_GETROUTE, flags: flags.dump,
+      body: out => rtmsg.encode(out, { family: familyNumber('ipv6'), table: RT_TABLE_LOCAL }),
+    })
+    return replies.filter(({ body }) => rtmsg.decode(body).type === RTN_LOCAL)
+      .flatMap(({ body }) => routeAttrs.decode(body.subarray(rtmsg.size)).dst ?? [])
   }
 }

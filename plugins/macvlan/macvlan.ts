@@ -5,13 +5,13 @@ import { requireExpressible } from '#cni/encode.ts'
 import { finish, requireFree } from '#cni/interface.ts'
 import { requireKinds } from '#cni/kernel.ts'
 import { wantedMac } from '#cni/mac.ts'
-import { checkParent, findParent, joinParent, refuseMtuAbove, requireParent } from '#cni/parent.ts'
+import { checkParent, findParent, joinParent, refuseMtuAbove, requireParent, stackOn } from '#cni/parent.ts'
 import { append } from '#cni/result.ts'
 import { leaveShared } from '#net/shared-link.ts'
 import { addStacked, removeFromPod } from '#net/stacked.ts'
 import { validate } from '#build/validators/macvlan.js'
 import { schema } from './config.ts'
-import { linkInfo, refuseContradictions } from './plan.ts'
+import { alone, linkInfo, refuseContradictions } from './plan.ts'
 import * as shim from './shim.ts'
 
 export const macvlan = driver({
@@ -33,7 +33,8 @@ export const macvlan = driver({
 
     const parent = joinParent(found, attachment, undo)
     const mtu = config.mtu || undefined
-    const link = addStacked(home, pod, attachment, { parent: parent.index, mtu, mac, info: linkInfo(config) }, undo)
+    const spec = { parent: parent.index, mtu, mac, info: linkInfo(config) }
+    const link = stackOn(parent, () => alone(parent, () => addStacked(home, pod, attachment, spec, undo)))
     const result = finish(call, link)
     if (config.hostAccess) shim.admit(host, parent, attachment, result.ips.map(({ address }) => address), undo)
     return append(previous, result)

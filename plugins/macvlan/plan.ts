@@ -1,10 +1,11 @@
 // What a configuration asks of the macvlan plugin, decided before anything is touched.
-import { invalidConfig } from '#cni/errors.ts'
+import { CniError, invalidConfig } from '#cni/errors.ts'
 import { refuseMtu } from '#cni/interface.ts'
 import { refuseParent } from '#cni/parent.ts'
 import type { FromSchema } from '#cni/schema.ts'
 import { formatMac, parseMac } from '#netlink/mac.ts'
-import type { LinkSpec } from '#netlink/route/link.ts'
+import type { Link, LinkSpec } from '#netlink/route/link.ts'
+import { errnoOf } from '#sys/errno.ts'
 import type { schema } from './config.ts'
 
 export type Config = FromSchema<typeof schema>
@@ -42,3 +43,22 @@ export const linkInfo = ({ mode, sources = [], bcqueuelen }: Config): NonNullabl
     ? { sourceMode: 'set', sources: sources.map(source => formatMac(parseMac(source)!)) } as const
     : undefined),
 })
+
+/**
+ * Runs a step that stacks a link on a parent which mode passthru may have to itself: macvlan_common_newlink of the
+ * kernel's drivers/net/macvlan.c says no more than EINVAL.
+ * @throws CniError 100 that names the parent
+ */
+export const alone = <T>({ name }: Link, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error
+    throw new CniError(
+      'kernelRefused',
+      `parent ${name} is in use, and mode passthru shares its parent with nobody`,
+      'give the passthru network a parent of its own',
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,76 @@
+// vlan: gives a container the link of one VLAN (IEEE 802.1Q) of a link of the host's.
+import { checkInterface, expect, requirePrevious } from '#cni/check.ts'
+import { driver } from '#cni/driver.ts'
+import { requireExpressible } from '#cni/encode.ts'
+import { CniError } from '#cni/errors.ts'
+import { finish, refuseMtu, requireFree } from '#cni/interface.ts'
+import { requireKinds } from '#cni/kernel.ts'
+import { wantedMac } from '#cni/mac.ts'
+import { checkParent, findParent, refuseMtuAbove, requireParent, type Parent } from '#cni/parent.ts'
+import { append } from '#cni/result.ts'
+import { addStacked, removeFromPod } from '#net/stacked.ts'
+import { NetlinkError } from '#netlink/error.ts'
+import { validate } from '#build/validators/vlan.js'
+import { schema } from './config.ts'
+
+/** Runs a step that makes the link of a VLAN. @throws CniError 100 when somebody else has it */
+const unlessTaken = <T>({ spec }: Parent, vlanId: number, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    // The kernel has the same errno for a name that is taken, and says so in words.
+    if (!(error instanceof NetlinkError) || error.code !== 'EEXIST' || !/vlan/i.test(error.reason ?? '')) throw error
+    throw new CniError(
+      'kernelRefused',
+      `vlanId ${vlanId} of ${spec.name} is taken: the kernel has one link for each VLAN, and another container has it`,
+      'give each container its own, or share one by macvlan or ipvlan with their key vlan',
+      { cause: error },
+    )
+  }
+}
+
+export const vlan = driver({
+  name: 'vlan',
+  kind: 'interface',
+  schema,
+  validate,
+  args: ['MAC'],
+
+  add(call) {
+    const { config, args, attachment, ifName, network, cniVersion, host, pod, ipam, previous, undo } = call
+    refuseMtu(config.mtu)
+    if (!ipam.configured) requireExpressible(cniVersion, 'none')
+    const mac = wantedMac(config, args)
+    requireFree(pod, ifName)
+    const home = config.linkInContainer ? pod : host
+    const parent = findParent(home, network, config)
+    refuseMtuAbove(parent, config.mtu)
+
+    const { vlanId: vid, protocol } = config
+    const spec = {
+      parent: parent.link!.index, mtu: config.mtu || undefined, mac, info: { kind: 'vlan', vid, protocol },
+    } as const
+    const link = unlessTaken(parent, vid, () => addStacked(home, pod, attachment, spec, undo))
+    return append(previous, finish(call, link))
+  },
+
+  check({ config, ifName, network, host, pod, previous }) {
+    const link = checkInterface(pod, ifName, requirePrevious(previous))
+    expect(`kind of ${ifName}`, link.info.kind, 'vlan')
+    expect(`vlanId of ${ifName}`, link.info.vid, config.vlanId)
+    expect(`protocol of ${ifName}`, link.info.protocol, config.protocol)
+    checkParent(link, findParent(config.linkInContainer ? pod : host, network, config))
+  },
+
+  del({ attachment, pod, attempt }) {
+    attempt(() => { if (pod) removeFromPod(pod, attachment, 'vlan') })
+  },
+
+  status({ config, network, host }) {
+    refuseMtu(config.mtu)
+    requireKinds(host, 'vlan')
+    requireParent(host, network, config)
+  },
+
+  gc() { /* all that an attachment has is in its namespace */ },
+})
