@@ -7,17 +7,17 @@ BIN ?= build/bin
 BINDIR ?= /opt/cni/bin
 DESTDIR ?=
 
-# What the tests observe with, the suite they compare with, and the runtimes that they start.
+# What the tests observe with, the suite they compare with, the runtimes that they start, and a kernel for a guest.
 DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containernetworking-plugins strace \
-	podman crun containerd busybox-static
+	podman crun containerd busybox-static $(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
 
 SOURCES := $(shell find bench cli cni net netlink plugins sys tools -name '*.ts') package.json
 
-.PHONY: help demo test build check unit conformance bench install keys clean
+.PHONY: help demo test test-vm vm-kernel build check unit conformance bench install keys clean
 .DEFAULT_GOAL := help
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: build/bin/fairlead ## build the executables into build/bin
 
@@ -36,6 +36,13 @@ unit: check build .tap/stamp ## the tests beside the code, and the system tests
 
 conformance: root build ## judge a suite: make conformance BIN=/usr/lib/cni ARGS='--area A'
 	@$(NODE) conformance/main.ts $(BIN) $(if $(filter $(PEER),$(BIN)),--known reference) $(ARGS)
+
+test-vm: root build ## kernel tests and conformance on a kernel with more drivers than this one; ARGS=all for every case
+	@tools/packages.sh containernetworking-plugins iproute2 nftables iptables iputils-ping
+	@$(NODE) tools/vm/main.ts $(ARGS)
+
+vm-kernel: root node_modules/.package-lock.json ## build the kernel for test-vm (10 minutes, once); without it Debian's own is taken
+	@$(NODE) tools/vm/build.ts
 
 bench: root build ## compare with another suite (PEER=/usr/lib/cni), interleaved
 	@tools/packages.sh iproute2 nftables iptables containernetworking-plugins gcc libc6-dev
