@@ -34,8 +34,8 @@ export const refuseSwitch = (home: Namespace, parent: Link, config: Config): voi
 }
 
 /**
- * Makes or joins the host's own link on a parent, which goes with the last attachment that has a mark on it. When it has
- * no room for more marks, later attachments do without, and it may go before them.
+ * Makes or joins the host's own link on a parent, which goes with the last attachment that has a mark on it. When it
+ * has no room for more, later attachments do without, and it may go before them.
  * @throws CniError 7 when somebody else has been quicker with another mode
  */
 export const join = (host: Namespace, parent: Link, attachment: Attachment, config: Config, undo: Undo): void => {
