@@ -181,13 +181,22 @@ export const checkParent = (link: Link, { link: parent, spec }: Parent): void =>
   expect(`parent of ${link.name}`, link.parent, parent.index)
 }
 
-/** For STATUS: finds the parent. @throws CniError 50 when there is none, or one too small */
-export const requireParent = (host: Namespace, network: string, config: ParentConfig): void => {
-  if (config.linkInContainer) return
+const parentOrUnavailable = (host: Namespace, network: string, config: ParentConfig): Parent => {
   try {
-    refuseMtuAbove(findParent(host, network, config), config.mtu ?? 0)
+    return findParent(host, network, config)
   } catch (error) {
     if (!(error instanceof CniError) || error.code !== codes.invalidConfig) throw error
     throw new CniError('notAvailable', error.message, error.details)
   }
+}
+
+/**
+ * For STATUS: finds the parent, undefined when it will be in the container.
+ * @throws CniError 50 when there is none, 7 when it is too small
+ */
+export const requireParent = (host: Namespace, network: string, config: ParentConfig): Parent | undefined => {
+  if (config.linkInContainer) return undefined
+  const parent = parentOrUnavailable(host, network, config)
+  refuseMtuAbove(parent, config.mtu ?? 0)
+  return parent
 }

@@ -66,9 +66,7 @@ export const ipvlan = driver({
     requireKinds(host, 'ipvlan')
     // STATUS is not told what the plugins before this one will name.
     const isKnown = config.master || config.internal || ipam.configured
-    if (config.linkInContainer || !isKnown) return
-    requireParent(host, network, config)
-    const { link } = findParent(host, network, config)
+    const link = isKnown ? requireParent(host, network, config)?.link : undefined
     if (link) witness.refuseSwitch(host, link, config)
   },
 

@@ -38,7 +38,7 @@ ip link set lo up
 if [ -d "$modules" ]; then
   # What Debian's kernel does not load by itself when it is needed.
   mkdir -p /lib/modules
-  ln -s "$modules" "/lib/modules/$release"
+  ln -sfn "$modules" "/lib/modules/$release"
   modprobe -a br_netfilter tun
   # It has no nftables for IP, so iptables has to use the old tables.
   for name in iptables ip6tables; do ln -sf "/usr/sbin/$name-legacy" "/etc/alternatives/$name"; done
