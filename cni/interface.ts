@@ -77,6 +77,15 @@ interface LinkWishes extends Wishes {
   readonly enabledad?: boolean | undefined
 }
 
+type FinishCall = Pick<Add<LinkWishes>, 'config' | 'cniVersion' | 'ipam' | 'pod' | 'undo'>
+
+/** Leases addresses, to be given back if something fails later. @returns undefined when no IPAM plugin is configured */
+export const lease = ({ ipam, undo }: Pick<FinishCall, 'ipam' | 'undo'>): Result | undefined => {
+  const leased = ipam.add()
+  undo('address lease', () => ipam.del())
+  return leased
+}
+
 /**
  * Leases the addresses of a link that is in the container under its final name, and configures it.
  * @param adapt changes what has been planned before it is applied
@@ -85,11 +94,14 @@ interface LinkWishes extends Wishes {
  * @throws CniError, NetlinkError
  */
 export const finish = (
-  { config, cniVersion, ipam, pod, undo }: Pick<Add<LinkWishes>, 'config' | 'cniVersion' | 'ipam' | 'pod' | 'undo'>,
-  link: Link, adapt = (plan: Result): Result => plan, ways?: (plan: Result) => readonly Route[],
+  call: FinishCall, link: Link, adapt = (plan: Result): Result => plan, ways?: (plan: Result) => readonly Route[],
+): Result => finishWith(call, link, lease(call), adapt, ways)
+
+/** The same with addresses that have been leased before, for links that should not be moved in vain. */
+export const finishWith = (
+  { config, cniVersion, pod }: Pick<FinishCall, 'config' | 'cniVersion' | 'pod'>, link: Link,
+  leased: Result | undefined, adapt = (plan: Result): Result => plan, ways?: (plan: Result) => readonly Route[],
 ): Result => {
-  const leased = ipam.add()
-  undo('address lease', () => ipam.del())
   const plan = adapt(planned(config, leased))
   const layer3 = plan.ips.length > 0
   requireExpressible(cniVersion, layer3 ? plan.ips : 'none')

@@ -29,7 +29,9 @@ export const askedMac = (config: MacSources, args: ReadonlyMap<string, string>):
  * The wanted address in canonical text, undefined when nobody asks for one.
  * @throws CniError 7 when it is no unicast Ethernet address
  */
-export const wantedMac = (config: MacSources, args: ReadonlyMap<string, string>): string | undefined => {
+export const wantedMac = (
+  config: MacSources, args: ReadonlyMap<string, string> = new Map(),
+): string | undefined => {
   const asked = askedMac(config, args)
   if (asked === undefined) return undefined
   const { key, value } = asked

@@ -6,10 +6,11 @@ import { defaultRouteLink } from '#net/default-route.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { isShared, joinShared } from '#net/shared-link.ts'
 import type { Link, LinkSpec } from '#netlink/route/link.ts'
-import { errnoOf } from '#sys/errno.ts'
+import { errnoOf, tolerate } from '#sys/errno.ts'
 import { sha256 } from '#sys/digest.ts'
 import { broken, expect } from './check.ts'
 import { CniError, codes, invalidConfig } from './errors.ts'
+import { requireKinds } from './kernel.ts'
 import type { FromSchema, Schema } from './schema.ts'
 
 /** Where a driver finds the parent, without the ways of making one. */
@@ -122,6 +123,9 @@ export const findParent = (
   if (internal) {
     const name = `dm-${sha256(network).slice(0, 12)}`
     const link = home.link.find(name)
+    if (link && (link.name !== name || !['dummy', 'bridge'].includes(link.info.kind))) {
+      throw invalidConfig(`${link.name} has the name ${name}, which is the internal network's`, 'rename that link')
+    }
     return { home, mtu: link?.mtu ?? DEFAULT_MTU, link, spec: { name, up: true, info: { kind: 'dummy' } } }
   }
   const link = named(home, config)
@@ -142,12 +146,16 @@ export const refuseMtuAbove = ({ mtu: most, spec }: Parent, mtu: number): void =
   if (mtu > most) throw invalidConfig(`mtu ${mtu} is above ${most} of its parent ${spec.name}`, 'lower it')
 }
 
+/** Kinds of the links that are made as parents. */
+const madeHere: readonly string[] = ['vlan', 'dummy', 'bridge']
+
 /**
  * The parent as a link: one that is there, or one that is made and used by the attachment from now on.
  * @throws NetlinkError EOPNOTSUPP when this kernel has no VLANs
  */
 export const joinParent = ({ home, link, spec }: Parent, attachment: Attachment, undo: Undo): Link => {
-  if (link && !isShared(link)) return link
+  // What is made here gets its mark a moment later; joinShared tells it from what others have made.
+  if (link && !isShared(link) && !madeHere.includes(link.info.kind)) return link
   try {
     return joinShared(home, attachment, 'parent', spec, undo)
   } catch (error) {
@@ -175,10 +183,20 @@ export const stackOn = <T>({ name }: Link, step: () => T): T => {
   }
 }
 
-/** @throws CniError 102 when a link does not stand on the parent that the configuration means */
-export const checkParent = (link: Link, { link: parent, spec }: Parent): void => {
-  if (parent === undefined) throw broken(`parent ${spec.name} of ${link.name} is missing`)
-  expect(`parent of ${link.name}`, link.parent, parent.index)
+/**
+ * The default route may lead elsewhere by now, so without a name any parent will do that is there.
+ * @throws CniError 102 when a link does not stand on the parent that the configuration means, or that is down
+ */
+export const checkParent = (home: Namespace, link: Link, network: string, config: ParentConfig): void => {
+  const isNamed = config.master || config.internal
+  const { link: meant, spec } = isNamed ? findParent(home, network, config) : {}
+  const below = link.parent === undefined ? undefined : tolerate(['ENODEV'], () => home.link.at(link.parent!))
+  if (below === undefined || isNamed && meant === undefined) {
+    throw broken(`parent ${spec?.name ?? 'link'} of ${link.name} is missing`)
+  }
+  if (meant) expect(`parent of ${link.name}`, below.name, meant.name)
+  if (!isNamed && config.vlan) expect(`VLAN of ${below.name}`, below.info.vid, config.vlan)
+  expect(`state of ${below.name}, parent of ${link.name},`, below.up ? 'up' : 'down', 'up')
 }
 
 const parentOrUnavailable = (host: Namespace, network: string, config: ParentConfig): Parent => {
@@ -197,6 +215,7 @@ const parentOrUnavailable = (host: Namespace, network: string, config: ParentCon
 export const requireParent = (host: Namespace, network: string, config: ParentConfig): Parent | undefined => {
   if (config.linkInContainer) return undefined
   const parent = parentOrUnavailable(host, network, config)
+  if (parent.link === undefined && parent.spec.info?.kind === 'vlan') requireKinds(host, 'vlan')
   refuseMtuAbove(parent, config.mtu ?? 0)
   return parent
 }

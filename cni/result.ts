@@ -80,6 +80,8 @@ const text = (what: string, value: unknown): string => {
 
 const readInterface = (value: unknown): Interface => {
   const found = respell('interfaces', value, ['name', 'mac', 'mtu', 'sandbox', 'socketPath', 'pciID'])
+  const { mac } = found as { mac?: unknown }
+  if (mac !== undefined) text('interfaces.mac', mac)
   return { ...found, name: text('interfaces.name', found['name'] ?? '') }
 }
 

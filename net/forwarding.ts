@@ -11,6 +11,20 @@ const forwarding: Readonly<Record<Family, string>> = { ipv4: 'ipv4/ip_forward', 
 /** Whether the host forwards packets of a family. */
 export const isForwarding = (family: Family): boolean => readSysctl(forwarding[family]) === '1'
 
+const RTPROT_RA = 9 // include/uapi/linux/rtnetlink.h
+
+/**
+ * A host that forwards takes no default route from a router's advertisement, and drops those that it has, unless the
+ * link is told otherwise: `accept_ra` in the kernel's Documentation/networking/ip-sysctl.rst.
+ */
+const keepAdvertisedRoutes = (host: Namespace, undo: Undo): void => {
+  for (const dev of new Set(host.route.list().filter(({ protocol }) => protocol === RTPROT_RA).map(({ dev }) => dev))) {
+    const setting = `ipv6/conf/${host.link.at(dev).name}/accept_ra`
+    if (readSysctl(setting) !== '1') continue
+    create(undo, setting, () => writeSysctl(setting, '1'), () => writeSysctl(setting, '2'))
+  }
+}
+
 /**
  * Has the host forward packets of the families in use. A failed ADD takes it back only on a host without any other
  * attachment: by then somebody else may rely on it.
@@ -22,6 +36,7 @@ export const enableForwarding = (
   for (const family of families) {
     const before = readSysctl(forwarding[family])
     if (before === '1') continue
+    if (family === 'ipv6') keepAdvertisedRoutes(host, undo)
     const takeBack = (): void => { if (before !== undefined && isAlone()) writeSysctl(forwarding[family], before) }
     create(undo, forwarding[family], takeBack, () => writeSysctl(forwarding[family], '1'))
   }

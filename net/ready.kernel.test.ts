@@ -30,7 +30,7 @@ test('an IPv6 address is waited for until packets to it are taken in', { skip },
       host.addr.adding({ index, address: 'fd00::1/64', noDad: true }), host.link.setting(index, { up: true }),
     ])
     t.same(waitForAddresses(host, index), [])
-    t.ok(host.route.local6().includes('fd00::1'))
+    t.ok(host.route.local6(index).includes('fd00::1'))
     host.link.remove('on0')
   }
 })

@@ -23,26 +23,37 @@ const CARRIER_LIMIT_MS = 2500 // what the Go suite allows a bridge port
 export const waitForCarrier = (namespace: Namespace, name: string): boolean =>
   poll(CARRIER_LIMIT_MS, () => namespace.link.get(name).operstate === OPERSTATE_UP)
 
-const areTakenIn = (namespace: Namespace, addresses: readonly Addr[]): boolean => {
-  const local = new Set(namespace.route.local6())
-  return addresses.every(({ address, dadFailed }) =>
-    dadFailed || familyOf(address) === 'ipv4' || local.has(address.split('/')[0]!))
+const areTakenIn = (namespace: Namespace, index: number, addresses: readonly string[]): boolean => {
+  const wanted = addresses.filter(address => familyOf(address) === 'ipv6').map(address => address.split('/')[0]!)
+  if (wanted.length === 0) return true
+  const local = new Set(namespace.route.local6(index))
+  return wanted.every(address => local.has(address))
 }
 
 const DETECTION_LIMIT_MS = 5000
 
 /**
- * Waits for duplicate address detection on a link to end, and until packets to its IPv6 addresses are taken in: the
- * kernel makes the route to itself a moment after an address, also of one that is not detected for. Without a carrier
- * detection does not begin, and is not waited for: a tap has none before a process opens it.
+ * Waits until packets to IPv6 addresses of a link are taken in, which were added without duplicate address detection:
+ * the kernel makes the route to itself a moment later. Gives up when that takes unusually long.
+ * @param addresses in canonical text, with prefix length
+ */
+export const waitUntilTakenIn = (namespace: Namespace, index: number, addresses: readonly string[]): void => {
+  poll(DETECTION_LIMIT_MS, () => areTakenIn(namespace, index, addresses))
+}
+
+/**
+ * Waits for duplicate address detection on a link to end, and as `waitUntilTakenIn`. Without a carrier detection does
+ * not begin, and is not waited for: a tap has none before a process opens it.
  * @returns the addresses that somebody else has; those still undecided in the end count as usable
  */
 export const waitForAddresses = (namespace: Namespace, index: number): readonly string[] => {
   let present: readonly Addr[] = []
   poll(DETECTION_LIMIT_MS, () => {
     present = namespace.addr.list(index)
-    return present.every(({ tentative, dadFailed }) => dadFailed || !tentative) && areTakenIn(namespace, present) ||
-      namespace.link.at(index).carrier === 0
+    const sound = present.filter(({ dadFailed }) => !dadFailed)
+    const isDone = sound.every(({ tentative }) => !tentative) &&
+      areTakenIn(namespace, index, sound.map(({ address }) => address))
+    return isDone || namespace.link.at(index).carrier === 0
   })
   return present.filter(({ dadFailed }) => dadFailed).map(({ address }) => address)
 }

@@ -5,10 +5,11 @@ import { sha256 } from '#sys/digest.ts'
 import { tolerate } from '#sys/errno.ts'
 import { NetlinkError } from '#netlink/error.ts'
 import type { Link, LinkSpec } from '#netlink/route/link.ts'
-import { networkLabel, type Attachment } from './attachment.ts'
+import { isNetworkLabel, networkLabel, type Attachment } from './attachment.ts'
 import { create, type Undo } from './creation.ts'
 import { whileHostIsLocked } from './host-lock.ts'
 import type { Namespace } from './namespace.ts'
+import { trySysctl } from './sysctl.ts'
 
 /** What a shared link is to an attachment, which has at most one of each. */
 export type Role = 'parent' | 'shim' | 'witness'
@@ -18,6 +19,8 @@ const PREFIX = 'fairlead-'
 
 /** So many alternative names of the greatest length fill an attribute: rtnl_alt_ifname of net/core/rtnetlink.c. */
 const MOST_MARKS = 496
+// include/uapi/asm-generic/errno-base.h
+const EEXIST = 17
 const ENOSPC = 28
 
 /** What the marks of a network begin with. */
@@ -34,39 +37,71 @@ export const isShared = ({ altNames = [] }: Link): boolean =>
 /** A link of that name, which is made, and then labelled for the attachment's network, when there is none. */
 type SharedSpec = LinkSpec & { readonly name: string }
 
+const requireRoom = ({ name, altNames = [] }: Link): void => {
+  if (altNames.length < MOST_MARKS) return
+  throw new NetlinkError(`use of ${name}`, ENOSPC, `${MOST_MARKS} attachments share it, and it takes no more`)
+}
+
+/** Makes the link, closed to router advertisements before it is up: CVE-2020-10749. */
+const make = (host: Namespace, attachment: Attachment, role: Role, { up, ...spec }: SharedSpec): void => {
+  const { name } = spec
+  const alias = networkLabel(attachment.network)
+  // In one write: without its label or its mark a link of a call that was killed would be nobody's to remove.
+  host.requestAll([
+    host.link.adding(spec), host.link.setting(0, { name, alias }),
+    host.link.addingAltName(name, mark(role, attachment)),
+  ])
+  trySysctl(`ipv6/conf/${name}/accept_ra`, '0')
+  // The host has nothing to say there; what stands on the link is not concerned.
+  if (role !== 'shim') trySysctl(`ipv6/conf/${name}/disable_ipv6`, '1')
+  if (up) host.link.set(0, { name, up })
+}
+
 /**
  * Finds or makes a link for several attachments, and marks it as used by this one if it was made here. A link that
- * others have made is taken as it is, and stays.
- * @throws NetlinkError EOPNOTSUPP when the kernel lacks the kind, ENOSPC when too many share it already
+ * others have made is taken as it is, and stays. Exclusive, so that nobody sees one without its mark.
+ * @throws NetlinkError EOPNOTSUPP when the kernel lacks the kind, ENOSPC when too many share it already, EEXIST when
+ * the attachment uses another link
  */
 export const joinShared = (
   host: Namespace, attachment: Attachment, role: Role, spec: SharedSpec, undo: Undo,
-): Link => whileHostIsLocked('shared', () => {
+): Link => whileHostIsLocked('exclusive', () => {
   const { name } = spec
+  const used = findShared(host, attachment, role)
+  // A second ADD of a living attachment: what it finds is not its own to take back.
+  if (used?.name === name) return used
+  if (used) throw new NetlinkError(`use of ${name}`, EEXIST, `the attachment uses ${used.name} already`)
   const found = host.link.find(name)
   if (found && !isShared(found)) return found
-  if (found && (found.altNames ?? []).length >= MOST_MARKS) {
-    throw new NetlinkError(`use of ${name}`, ENOSPC, `${MOST_MARKS} attachments share it, and it takes no more`)
-  }
-  const using = host.link.addingAltName(name, mark(role, attachment))
-  const takeBack = (): void => leaveShared(host, attachment, role)
-  create(undo, `use of ${name}`, takeBack, () => tolerate(['EEXIST'], () => {
-    // In one write: without its label or its mark a link of a call that was killed would be nobody's to remove.
-    const alias = networkLabel(attachment.network)
-    host.requestAll(found ? [using] : [host.link.adding(spec), host.link.setting(0, { name, alias }), using])
-  }))
+  if (found) requireRoom(found)
+  create(undo, `use of ${name}`, () => leaveShared(host, attachment, role), () => {
+    if (!found) make(host, attachment, role, spec)
+    else host.requestAll([
+      host.link.addingAltName(name, mark(role, attachment)), host.link.setting(0, { name, up: spec.up }),
+    ])
+  })
   return host.link.get(name)
 })
 
+/** The link that an attachment shares in that role. */
+export const findShared = (host: Namespace, attachment: Attachment, role: Role): Link | undefined =>
+  host.link.findAltName(mark(role, attachment))
+
+const SCOPE_GLOBAL = 0
+
+/** Removes a link of ours without marks, unless somebody has given it an address since, and so uses it. */
 const removeUnused = (host: Namespace, index: number): void => {
   const link = tolerate(['ENODEV'], () => host.link.at(index))
-  if (link && !isShared(link)) host.link.remove(link.name)
+  if (link === undefined || isShared(link) || !isNetworkLabel(link.alias)) return
+  const isShim = link.info.kind === 'macvlan'
+  const isAdopted = !isShim && host.addr.list(index).some(({ scope }) => scope === SCOPE_GLOBAL)
+  if (!isAdopted) host.link.remove(link.name)
 }
 
 /** Takes an attachment's mark off the link that it shares in that role, and removes the link with the last mark. */
 export const leaveShared = (host: Namespace, attachment: Attachment, role: Role): void => {
   const own = mark(role, attachment)
-  const link = host.link.findAltName(own)
+  const link = findShared(host, attachment, role)
   if (link === undefined) return
   whileHostIsLocked('exclusive', () => {
     host.link.removeAltName(own)

@@ -1,7 +1,7 @@
 // A container's link on top of another one: macvlan, ipvlan, VLAN.
 import { tolerate } from '#sys/errno.ts'
 import type { Link, LinkSpec } from '#netlink/route/link.ts'
-import { provisionalLinkName, type Attachment } from './attachment.ts'
+import { isAttachmentLabel, label, provisionalLinkName, type Attachment } from './attachment.ts'
 import { create, type Undo } from './creation.ts'
 import type { Namespace } from './namespace.ts'
 
@@ -34,13 +34,22 @@ export const addStacked = (
     home.link.add({ name, parent, mtu, address: mac, netnsFd: pod.fd, info }))
   const link = pod.link.get(name)
   index = link.index
-  pod.link.set(index, { name: ifName })
+  pod.link.set(index, { name: ifName, alias: label(attachment) })
   return { ...link, name: ifName }
 }
+
+/**
+ * Whether a link in the container is an attachment's, or nobody's as those of the Go suite are. Another network of ours
+ * may have a link of that name.
+ */
+const isOwn = ({ alias }: Link, attachment: Attachment): boolean =>
+  !isAttachmentLabel(alias) || alias === label(attachment)
 
 /** Removes an attachment's link of this kind, also one of an ADD that was killed before it had given it its name. */
 export const removeFromPod = (pod: Namespace, attachment: Attachment, kind: string): void => {
   const { ifName } = attachment
-  if (pod.link.find(ifName)?.info.kind === kind) pod.link.remove(ifName)
+  const link = pod.link.find(ifName)
+  // The kernel finds links by their alternative names as well.
+  if (link?.name === ifName && link.info.kind === kind && isOwn(link, attachment)) pod.link.remove(ifName)
   pod.link.remove(provisionalLinkName(attachment))
 }

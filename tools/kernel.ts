@@ -62,6 +62,10 @@ export const pings = (from: Namespace, address: string): boolean =>
 /** Whether a command succeeds in a network namespace that exists for it only. */
 const works = (command: string): boolean => spawnSync('unshare', ['-n', ...command.split(' ')]).status === 0
 
+/** The same, asked up to five times: for what the kernel does a moment later, or with a full table of neighbours. */
+export const reaches = (from: Namespace, address: string, attempts = 5): boolean =>
+  pings(from, address) || attempts > 1 && reaches(from, address, attempts - 1)
+
 /** Reason to skip: we are not root, or the program is not installed, or useless with this kernel. */
 export const lacks = (program: string): string | false => {
   if (process.getuid?.() !== 0) return 'needs root'

@@ -57,6 +57,8 @@ export interface Route {
   readonly scope?: number | undefined
   readonly mtu?: number | undefined
   readonly advmss?: number | undefined
+  /** Who made it, of routes that are listed: RTPROT_* of include/uapi/linux/rtnetlink.h. */
+  readonly protocol?: number
   /** The gateway need not be in a subnet of the link. */
   readonly onlink?: boolean | undefined
 }
@@ -122,17 +124,20 @@ export class Routes {
       const hops = oif === undefined ? nexthops(multipath ?? new Uint8Array()) : [{ dev: oif, via: gateway }]
       return hops.map(hop => ({
         ...hop, dst: `${dst ?? any}/${head.dstLength}`, src: prefSrc, priority,
-        table: table ?? head.table, scope: head.scope,
+        table: table ?? head.table, scope: head.scope, protocol: head.protocol,
         mtu: measured?.mtu, advmss: measured?.advmss,
       }))
     })
   }
 
-  /** ip -6 route show table local type local: the IPv6 addresses whose packets are taken in. */
-  local6(): string[] {
+  /** ip -6 route show table local type local dev DEV: the IPv6 addresses of a link whose packets are taken in. */
+  local6(dev: number): string[] {
     const replies = this.#socket.request({
       operation: 'route show table local', type: RTM_GETROUTE, flags: flags.dump,
-      body: out => rtmsg.encode(out, { family: familyNumber('ipv6'), table: RT_TABLE_LOCAL }),
+      body(out) {
+        rtmsg.encode(out, { family: familyNumber('ipv6'), table: RT_TABLE_LOCAL })
+        routeAttrs.encode(out, { oif: dev })
+      },
     })
     return replies.filter(({ body }) => rtmsg.decode(body).type === RTN_LOCAL)
       .flatMap(({ body }) => routeAttrs.decode(body.subarray(rtmsg.size)).dst ?? [])

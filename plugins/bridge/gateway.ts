@@ -5,6 +5,7 @@ import type { IpConfig } from '#cni/result.ts'
 import { create, type Undo } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { canonicalPrefix, overlaps } from '#net/prefix.ts'
+import { waitUntilTakenIn } from '#net/ready.ts'
 import { trySysctl } from '#net/sysctl.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { tolerate } from '#sys/errno.ts'
@@ -47,7 +48,8 @@ export const addGatewayAddresses = (
       // The kernel takes secondary addresses away with their first.
       tolerate(['EADDRNOTAVAIL'], () => host.addr.del({ index, address })))
   }
-  for (const address of wanted.filter(wish => !present.some(addr => addr.address === wish))) {
+  const missing = wanted.filter(wish => !present.some(addr => addr.address === wish))
+  for (const address of missing) {
     // The gateway has to answer as soon as ADD returns; that nobody else has its address is the configuration's
     // business.
     const takeBack = (): void => {
@@ -56,4 +58,5 @@ export const addGatewayAddresses = (
     tolerate(['EEXIST'], () => create(undo, `address ${address} of ${bridge.name}`, takeBack, () =>
       host.addr.add({ index, address, noDad: true })))
   }
+  waitUntilTakenIn(host, index, missing)
 }

@@ -6,7 +6,9 @@ import { finish, refuseMtu, requireFree } from '#cni/interface.ts'
 import { requireKinds } from '#cni/kernel.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append } from '#cni/result.ts'
+import { label } from '#net/attachment.ts'
 import { create } from '#net/creation.ts'
+import { removeFromPod } from '#net/stacked.ts'
 import { validate } from '#build/validators/dummy.js'
 import { schema } from './config.ts'
 
@@ -23,14 +25,16 @@ export const dummy = driver({
   args: ['MAC'],
 
   add(call) {
-    const { config, args, ifName, pod, ipam, previous, undo } = call
+    const { config, args, attachment, ifName, pod, ipam, previous, undo } = call
     requireAddresses(ipam.configured)
     refuseMtu(config.mtu)
     const mac = wantedMac(config, args)
     requireFree(pod, ifName)
 
-    create(undo, `link ${ifName}`, () => pod.link.remove(ifName), () =>
-      pod.link.add({ name: ifName, mtu: config.mtu || undefined, address: mac, info: { kind: 'dummy' } }))
+    create(undo, `link ${ifName}`, () => pod.link.remove(ifName), () => pod.requestAll([
+      pod.link.adding({ name: ifName, mtu: config.mtu || undefined, address: mac, info: { kind: 'dummy' } }),
+      pod.link.setting(0, { name: ifName, alias: label(attachment) }),
+    ]))
     return append(previous, finish(call, pod.link.get(ifName)))
   },
 
@@ -39,8 +43,8 @@ export const dummy = driver({
     expect(`kind of ${ifName}`, link.info.kind, 'dummy')
   },
 
-  del({ ifName, pod, attempt }) {
-    attempt(() => { if (pod?.link.find(ifName)?.info.kind === 'dummy') pod.link.remove(ifName) })
+  del({ attachment, pod, attempt }) {
+    attempt(() => { if (pod) removeFromPod(pod, attachment, 'dummy') })
   },
 
   status({ config, host, ipam }) {

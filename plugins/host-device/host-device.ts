@@ -3,16 +3,17 @@ import { broken, checkInterface, expect, requirePrevious } from '#cni/check.ts'
 import { driver, type Add } from '#cni/driver.ts'
 import { requireExpressible } from '#cni/encode.ts'
 import { invalidConfig } from '#cni/errors.ts'
-import { finish, planned, refuseMtu, requireFree } from '#cni/interface.ts'
+import { finishWith, lease, planned, refuseMtu, requireFree } from '#cni/interface.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append, type Result } from '#cni/result.ts'
 import type { Namespace } from '#net/namespace.ts'
+import { isShared } from '#net/shared-link.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { validate } from '#build/validators/host-device.js'
 import { schema } from './config.ts'
 import { deviceOf, dpdkDeviceOf, requireDevice, type Config, type Device } from './device.ts'
 import { requirePresence, unavailable } from './elsewhere.ts'
-import { collect, findLent, lend, pastByReference, takeBack } from './loan.ts'
+import { collect, findLent, lend, pastByReference, requireNoneLent, takeBack } from './loan.ts'
 
 /** The device among the links of the host, undefined when it is not there. @throws CniError 7 when it must not go */
 const choose = (host: Namespace, device: Device): Link | undefined => {
@@ -21,6 +22,9 @@ const choose = (host: Namespace, device: Device): Link | undefined => {
   if (link?.master) {
     const { name } = host.link.at(link.master)
     throw invalidConfig(`${device.what} is a port of ${name}`, `take ${link.name} out of ${name} first`)
+  }
+  if (link && isShared(link)) {
+    throw invalidConfig(`${device.what} is what containers' links stand on`, 'delete those attachments first')
   }
   return link
 }
@@ -41,8 +45,7 @@ const refuseForDpdk = (id: string, mtu: number, mac: string | undefined): void =
 /** The result for a device that a program in user space drives: nothing is moved and nothing configured. */
 const describeOnly = ({ config, cniVersion, ifName, ipam, pod, undo }: Add<Config>, pciID: string): Result => {
   const sandbox = pod.path
-  const leased = ipam.add()
-  undo('address lease', () => ipam.del())
+  const leased = lease({ ipam, undo })
   const plan = planned(config, leased)
   requireExpressible(cniVersion, leased ? plan.ips : 'none')
   return {
@@ -70,10 +73,16 @@ export const hostDevice = driver({
     const device = requireDevice(config)
     requireFree(pod, ifName)
 
+    // What can go wrong before the device moves does: the move costs it its addresses and routes on the host.
+    requireNoneLent(host, pod, attachment)
+    choose(host, device)
+    const leased = lease(call)
+    if (leased) requireExpressible(cniVersion, leased.ips)
+
     const wishes = { mtu: config.mtu || undefined, mac }
     const link = lend(host, pod, attachment, () => choose(host, device), wishes, undo)
     if (link === undefined) throw unavailable(host, device)
-    const result = finish(call, link)
+    const result = finishWith(call, link, leased)
     const interfaces = result.interfaces.map(entry => ({ ...entry, pciID: device.pciId }))
     return append(previous, { ...result, interfaces })
   },

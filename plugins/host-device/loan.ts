@@ -25,6 +25,9 @@ const nameTaken = (name: string, where: string): CniError =>
     `rename the host's ${name}, and delete the attachment again`,
   )
 
+/** Alternative names that we go by: marks of shared links, and what links are called that are made on a host. */
+const MEANINGFUL = /^(fairlead-(parent|shim|witness)-|dm-|shim-|ipv-|veth)/
+
 /**
  * Makes a device on the host what it was, and takes the marks off it. May be repeated at any point.
  * @throws CniError 106 when its name is taken, NetlinkError
@@ -46,7 +49,9 @@ const settle = (host: Namespace, link: Link, past = pastOf(link, host)): void =>
       up: past.up || undefined,
     })
   }
-  for (const name of marksOn(link, host)) host.link.removeAltName(name)
+  // Names that mean something to us on the host are given there, not in a container.
+  const forged = (link.altNames ?? []).filter(name => MEANINGFUL.test(name))
+  for (const name of [...marksOn(link, host), ...forged]) host.link.removeAltName(name)
 }
 
 /**
@@ -58,6 +63,8 @@ const strays = (host: Namespace, of?: string): readonly Link[] =>
 
 const settleWherePossible = (host: Namespace): void => {
   for (const link of strays(host)) {
+    // One that the reference plugin has brought home has lost the alias, and may have another life by now.
+    if (link.alias !== pastOf(link, host)?.name) continue
     try {
       settle(host, link)
     } catch { /* DEL or GC of whoever had it will tell */ }
@@ -68,6 +75,14 @@ const cannotGo = (name: string, there: string, cause: unknown): CniError => {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new CniError('kernelRefused', `${name} cannot go to ${there}: ${reason}`,
     'the driver may not allow it, or a name of the device is taken there', { cause })
+}
+
+/** @throws CniError 103 when the attachment has a device already */
+export const requireNoneLent = (host: Namespace, pod: Namespace, attachment: Attachment): void => {
+  const present = findLent(pod, host, attachment)
+  if (present === undefined) return
+  throw new CniError('alreadyAttached',
+    `the device of ${attachment.ifName} is in ${pod.path} already, as ${present.name}`, 'delete that attachment first')
 }
 
 /** What the device is to be in the container. */
@@ -85,11 +100,7 @@ export const lend = (
   undo: Undo,
 ): Link | undefined => whileHostIsLocked('exclusive', () => {
   const { ifName: name } = attachment
-  const present = findLent(pod, host, attachment)
-  if (present) {
-    throw new CniError('alreadyAttached', `the device of ${name} is in ${pod.path} already, as ${present.name}`,
-      'delete that attachment first')
-  }
+  requireNoneLent(host, pod, attachment)
   settleWherePossible(host)
   const chosen = choose()
   if (chosen === undefined) return undefined
@@ -112,7 +123,9 @@ const isSame = (one: Namespace, other: Namespace): boolean => statusOf(one.fd).i
  * Moves a device from a container to the host. Renamed first where that can be done: it is announced on the host under
  * the name that it has on arrival.
  */
-const sendHome = (host: Namespace, pod: Namespace, { index, name: current }: Link, name: string): void => {
+const sendHome = (
+  host: Namespace, pod: Namespace, { index, name: current, altNames = [] }: Link, name: string,
+): void => {
   if (host.link.find(name)) {
     // Its addresses are released all the same, and may be another's in a moment.
     pod.link.set(index, { up: false })
@@ -120,6 +133,8 @@ const sendHome = (host: Namespace, pod: Namespace, { index, name: current }: Lin
   }
   // With CNI_NETNS_OVERRIDE it may be at home, and keeps what a move would cost it.
   if (isSame(pod, host)) for (const { address } of pod.addr.list(index)) pod.addr.del({ index, address })
+  // Whoever has had the device may have given it a name that the host has already, and none would arrive.
+  for (const other of altNames.filter(text => host.link.findAltName(text))) pod.link.removeAltName(other)
   const isFree = pod.link.find(name) === undefined
   pod.requestAll([
     ...(isFree ? [pod.link.setting(index, { up: false }), pod.link.setting(index, { name })] : []),

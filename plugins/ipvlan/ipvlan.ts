@@ -52,7 +52,7 @@ export const ipvlan = driver({
     expect(`flag of ${ifName}`, link.info.flag, config.flag)
     const home = config.linkInContainer ? pod : host
     if (!config.master && standsOnNamed(link, home, config, result, pod.path)) return
-    checkParent(link, findParent(home, network, config))
+    checkParent(home, link, network, config)
   },
 
   del({ attachment, host, pod, attempt }) {

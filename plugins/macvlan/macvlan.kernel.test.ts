@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { kernelLacks, lacks, observe, output, ownNamespace, pings } from '#tools/kernel.ts'
+import { kernelLacks, lacks, observe, output, ownNamespace, pings, reaches } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { macvlan } from './macvlan.ts'
 
@@ -75,9 +75,7 @@ test('macvlan', { skip }, async t => {
     const port = there.link.get('out0').index
     there.link.set(port, { master: there.link.get('switch0').index })
     there.link.setPort(port, { hairpin: 1 })
-    const eventually = (address: string, attempts = 5): boolean =>
-      pings(one!, address) || attempts > 1 && eventually(address, attempts - 1)
-    t.ok(eventually('10.7.0.3'), 'as soon as the port forwards')
+    t.ok(reaches(one!, '10.7.0.3'), 'as soon as the port forwards')
   })
 
   t.test('passthru mode: the parent is one container\'s, with the parent\'s address', async t => {
@@ -200,6 +198,38 @@ test('what the host shares with its containers', { skip }, async t => {
     gc()
     t.same(node.links, ['up0'])
     t.same(node.recorded(), [])
+  })
+
+  t.test('a second ADD of a living attachment fails and takes nothing from it', async t => {
+    for (const keys of [{ hostAccess: true }, { master: '', internal: true }]) {
+      const { node } = plugged(t, keys)
+      const [one] = attach(node, 1)
+      t.throws(() => node.call('ADD', node.pod(), node.config(), { containerId: 'c0' }), { code: 103 })
+      t.throws(() => node.call('ADD', one!, node.config(), { containerId: 'c0' }), { code: 103 })
+      t.ok(one!.link.find('eth0')?.up)
+      t.equal(pings(node.host, '10.7.0.2'), 'hostAccess' in keys)
+    }
+  })
+
+  t.test('DEL leaves an interface of that name to the network that it belongs to', async t => {
+    const { node } = plugged(t, { hostAccess: true })
+    const [one] = attach(node, 1)
+    node.call('DEL', one, node.config({ name: 'other' }), { containerId: 'c0' })
+    node.call('DEL', one, node.config(), { containerId: 'c1' })
+    t.ok(pings(node.host, '10.7.0.2'))
+  })
+
+  t.test('hostAccess: each parent of a network has its link, and an address has one way', async t => {
+    const { node } = plugged(t, { hostAccess: true })
+    attach(node, 1)
+    node.host.link.add({ name: 'up9', up: true, info: { kind: 'bridge' } })
+    const pod = node.pod()
+    node.call('ADD', pod, node.config({ master: 'up9' }), { containerId: 'c1' })
+    for (const address of ['10.7.0.2', '10.7.0.3']) t.ok(pings(node.host, address), address)
+    output(node.host, 'ip', ['route', 'add', '10.7.0.4/32', 'dev', 'lo'])
+    t.throws(() => node.call('ADD', node.pod(), node.config(), { containerId: 'c2' }), { message: /10\.7\.0\.4\/32/ })
+    for (const containerId of ['c0', 'c1']) node.call('DEL', undefined, node.config(), { containerId })
+    t.same(node.links, ['up0', 'up9'])
   })
 
   t.test('internal: containers reach each other on a parent of their own, and nothing else', async t => {

@@ -11,7 +11,7 @@ import { leaveShared } from '#net/shared-link.ts'
 import { addStacked, removeFromPod } from '#net/stacked.ts'
 import { validate } from '#build/validators/macvlan.js'
 import { schema } from './config.ts'
-import { alone, linkInfo, refuseContradictions } from './plan.ts'
+import { alone, linkInfo, refuseContradictions, refuseMacOf } from './plan.ts'
 import * as shim from './shim.ts'
 
 export const macvlan = driver({
@@ -26,6 +26,7 @@ export const macvlan = driver({
     refuseContradictions(config, ipam.configured)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
     const mac = wantedMac(config, args)
+    refuseMacOf(config, mac)
     requireFree(pod, ifName)
     const home = config.linkInContainer ? pod : host
     const found = findParent(home, network, config)
@@ -45,7 +46,7 @@ export const macvlan = driver({
     const link = checkInterface(pod, ifName, result)
     expect(`kind of ${ifName}`, link.info.kind, 'macvlan')
     expect(`mode of ${ifName}`, link.info.mode, config.mode)
-    checkParent(link, findParent(config.linkInContainer ? pod : host, network, config))
+    checkParent(config.linkInContainer ? pod : host, link, network, config)
     if (!config.hostAccess) return
     const own = result.ips.filter(ip => ip.interface === undefined || result.interfaces[ip.interface]?.name === ifName)
     shim.check(host, attachment, own.map(({ address }) => address))
@@ -59,6 +60,7 @@ export const macvlan = driver({
 
   status({ config, network, host, ipam }) {
     refuseContradictions(config, ipam.configured)
+    refuseMacOf(config, wantedMac(config))
     requireKinds(host, 'macvlan')
     requireParent(host, network, config)
   },

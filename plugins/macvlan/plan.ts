@@ -35,6 +35,12 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
   if (!layer3) throw invalidConfig('hostAccess true needs ipam', 'the host reaches containers by their addresses')
 }
 
+/** @throws CniError 7 when an address is asked for that the container cannot have */
+export const refuseMacOf = ({ mode }: Config, mac: string | undefined): void => {
+  if (mac === undefined || mode !== 'passthru') return
+  throw invalidConfig(`mac ${mac} cannot be had in mode passthru`, 'the container has the parent\'s hardware address')
+}
+
 /** The kind and settings of the container's link. */
 export const linkInfo = ({ mode, sources = [], bcqueuelen }: Config): NonNullable<LinkSpec['info']> => ({
   kind: 'macvlan', mode,
@@ -56,8 +62,8 @@ export const alone = <T>({ name }: Link, step: () => T): T => {
     if (errnoOf(error) !== 'EINVAL') throw error
     throw new CniError(
       'kernelRefused',
-      `parent ${name} is in use, and mode passthru shares its parent with nobody`,
-      'give the passthru network a parent of its own',
+      `parent ${name} takes no such link: it is in use and mode passthru shares with nobody, or it is no Ethernet link`,
+      'give a passthru network a parent of its own, and choose a usual name for the interface',
       { cause: error },
     )
   }

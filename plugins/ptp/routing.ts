@@ -7,6 +7,7 @@ import type { IpConfig } from '#cni/result.ts'
 import { isForwarding } from '#net/forwarding.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { canonicalPrefix, subnetOf } from '#net/prefix.ts'
+import { waitUntilTakenIn } from '#net/ready.ts'
 import { trySysctl } from '#net/sysctl.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
@@ -51,8 +52,9 @@ export const containerRoutes = (ips: readonly IpConfig[], { index: dev }: Link):
  * @throws CniError 100 when the host reaches one of the addresses by another link
  */
 export const routeHost = (host: Namespace, { name, index }: Link, ips: readonly IpConfig[]): void => {
-  // A host may have IPv6 switched off on new links.
-  if (ips.some(({ address }) => familyOf(address) === 'ipv6')) trySysctl(`ipv6/conf/${name}/disable_ipv6`, '0')
+  // A host may have IPv6 switched off on new links; and where the network has none, its end has none.
+  const hasIpv6 = ips.some(({ address }) => familyOf(address) === 'ipv6')
+  trySysctl(`ipv6/conf/${name}/disable_ipv6`, hasIpv6 ? '0' : '1')
   try {
     host.requestAll([
       // The gateway has to answer as soon as ADD returns, and only the container is on the wire.
@@ -68,6 +70,7 @@ export const routeHost = (host: Namespace, { name, index }: Link, ips: readonly 
       { cause: error },
     )
   }
+  waitUntilTakenIn(host, index, gatewayAddresses(ips))
 }
 
 /** @throws CniError 102 when packets would not find their way between the container and beyond its host */

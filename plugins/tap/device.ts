@@ -25,6 +25,8 @@ export interface TapSpec {
   readonly mac?: string | undefined
   readonly master?: number | undefined
   readonly selinuxContext?: string | undefined
+  /** Says whose it is. */
+  readonly alias: string
 }
 
 /** struct ifreq with a name and flags: include/uapi/linux/if.h. */
@@ -63,8 +65,8 @@ const ask = (fd: number, request: keyof typeof requests, name: string, argument:
   }
 }
 
-const adjust = (pod: Namespace, name: string, { mtu, mac, master }: TapSpec): void =>
-  pod.link.set(0, { name, mtu, address: mac, master })
+const adjust = (pod: Namespace, name: string, { mtu, mac, master, alias }: TapSpec): void =>
+  pod.link.set(0, { name, mtu, address: mac, master, alias })
 
 /** The link is the descriptor's, and goes with it, until it is told to stay: that comes when all the rest is done. */
 const addPlain = (pod: Namespace, name: string, spec: TapSpec, undo: Undo): void => {

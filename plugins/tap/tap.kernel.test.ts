@@ -36,7 +36,10 @@ const attach = async (t: Test, pod: Namespace, { uid = 0, gid = 0 }: User = {}, 
     `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...(uid === 0 ? [] : ['--inh-caps=-all']),
     process.execPath, '--disable-warning=ExperimentalWarning', 'tools/tap-process.ts', 'eth0', `${flags}`, neighbour,
   ]
-  const child = spawn('setpriv', args, { stdio: ['ignore', 'pipe', 'inherit', fd] })
+  const child = spawn('setpriv', args, {
+    // Without what tap tells its own processes by, to files that not everybody may write.
+    stdio: ['ignore', 'pipe', 'inherit', fd], env: { PATH: process.env['PATH'] },
+  })
   close(fd)
   t.teardown(() => child.kill('SIGKILL'))
   const [said] = await once(child.stdout!, 'data') as [Buffer]

@@ -6,7 +6,9 @@ import { CniError, invalidConfig } from '#cni/errors.ts'
 import { finish, refuseMtu, requireFree } from '#cni/interface.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append } from '#cni/result.ts'
+import { label } from '#net/attachment.ts'
 import type { Namespace } from '#net/namespace.ts'
+import { removeFromPod } from '#net/stacked.ts'
 import { close } from '#sys/libc.ts'
 import { validate } from '#build/validators/tap.js'
 import { schema } from './config.ts'
@@ -41,7 +43,7 @@ export const tap = driver({
   args: ['MAC'],
 
   add(call) {
-    const { config, args, ifName, cniVersion, pod, ipam, previous, undo } = call
+    const { config, args, attachment, ifName, cniVersion, pod, ipam, previous, undo } = call
     refuseMtu(config.mtu)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
     const mac = wantedMac(config, args)
@@ -49,7 +51,8 @@ export const tap = driver({
     requireFree(pod, ifName)
     const master = findBridge(pod, config.bridge)
 
-    const link = addTap(pod, ifName, { ...config, mtu: config.mtu || undefined, mac, master }, undo)
+    const spec = { ...config, mtu: config.mtu || undefined, mac, master, alias: label(attachment) }
+    const link = addTap(pod, ifName, spec, undo)
     return append(previous, finish(call, link))
   },
 
@@ -64,12 +67,13 @@ export const tap = driver({
     if (config.bridge !== undefined) expect(`bridge of ${ifName}`, master, config.bridge)
   },
 
-  del({ ifName, pod, attempt }) {
-    attempt(() => { if (pod?.link.find(ifName)?.info.kind === 'tun') pod.link.remove(ifName) })
+  del({ attachment, ifName, pod, attempt }) {
+    attempt(() => { if (pod?.link.find(ifName)?.info.type === 'tap') removeFromPod(pod, attachment, 'tun') })
   },
 
   status({ config, host }) {
     refuseMtu(config.mtu)
+    wantedMac(config)
     available(() => requireSelinux(config.selinuxContext))
     available(() => close(openDevice(host)))
   },

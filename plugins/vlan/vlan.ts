@@ -6,8 +6,9 @@ import { CniError } from '#cni/errors.ts'
 import { finish, refuseMtu, requireFree } from '#cni/interface.ts'
 import { requireKinds } from '#cni/kernel.ts'
 import { wantedMac } from '#cni/mac.ts'
-import { checkParent, findParent, refuseMtuAbove, requireParent, type Parent } from '#cni/parent.ts'
+import { checkParent, findParent, joinParent, refuseMtuAbove, requireParent, type Parent } from '#cni/parent.ts'
 import { append } from '#cni/result.ts'
+import { collectShared, leaveShared } from '#net/shared-link.ts'
 import { addStacked, removeFromPod } from '#net/stacked.ts'
 import { NetlinkError } from '#netlink/error.ts'
 import { validate } from '#build/validators/vlan.js'
@@ -46,9 +47,10 @@ export const vlan = driver({
     const parent = findParent(home, network, config)
     refuseMtuAbove(parent, config.mtu)
 
+    const { index } = joinParent(parent, attachment, undo)
     const { vlanId: vid, protocol } = config
     const spec = {
-      parent: parent.link!.index, mtu: config.mtu || undefined, mac, info: { kind: 'vlan', vid, protocol },
+      parent: index, mtu: config.mtu || undefined, mac, info: { kind: 'vlan', vid, protocol },
     } as const
     const link = unlessTaken(parent, vid, () => addStacked(home, pod, attachment, spec, undo))
     return append(previous, finish(call, link))
@@ -59,11 +61,12 @@ export const vlan = driver({
     expect(`kind of ${ifName}`, link.info.kind, 'vlan')
     expect(`vlanId of ${ifName}`, link.info.vid, config.vlanId)
     expect(`protocol of ${ifName}`, link.info.protocol, config.protocol)
-    checkParent(link, findParent(config.linkInContainer ? pod : host, network, config))
+    checkParent(config.linkInContainer ? pod : host, link, network, config)
   },
 
-  del({ attachment, pod, attempt }) {
+  del({ attachment, host, pod, attempt }) {
     attempt(() => { if (pod) removeFromPod(pod, attachment, 'vlan') })
+    attempt(() => leaveShared(host, attachment, 'parent'))
   },
 
   status({ config, network, host }) {
@@ -72,5 +75,7 @@ export const vlan = driver({
     requireParent(host, network, config)
   },
 
-  gc() { /* all that an attachment has is in its namespace */ },
+  gc({ network, host, valid, attempt }) {
+    attempt(() => collectShared(host, network, valid))
+  },
 })
