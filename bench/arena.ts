@@ -160,7 +160,8 @@ export class Arena {
 
 /** Whether the kernel can make links of this kind. */
 export function canMake(kind: string): boolean {
-  const { stderr } = spawnSync('ip', ['link', 'add', 'link', 'lo', 'name', 'probe0', 'type', kind], { encoding: 'utf8' })
+  const words = ['link', 'add', 'link', 'lo', 'name', 'probe0', 'type', kind]
+  const { stderr } = spawnSync('ip', words, { encoding: 'utf8' })
   spawnSync('ip', ['link', 'del', 'probe0'])
   return !/not supported|unknown device type/i.test(stderr)
 }
