@@ -1,7 +1,7 @@
 // ipvlan behind other plugins, seen in results and with packets.
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
-import { kernelLacks, lacks, ownNamespace, pings } from '#tools/kernel.ts'
+import { kernelLacks, lacks, ownNamespace, reaches } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { ipvlan } from './ipvlan.ts'
 
@@ -28,7 +28,7 @@ test('ipvlan behind another plugin', { skip }, async t => {
       interfaces: [{ name: 'up0' }, { name: 'eth0', sandbox: pod.path }],
       ips: [{ ...address, interface: 1 }], routes: [{ dst: '0.0.0.0/0', gw: '10.7.0.200' }],
     })
-    t.ok(pings(pod, '10.7.0.200'))
+    t.ok(reaches(pod, '10.7.0.200'))
     node.call('CHECK', pod, node.config({ prevResult: result }))
     node.call('DEL', pod, node.config({ prevResult: result }))
     t.same(node.links, ['up0'])

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { kernelLacks, lacks, observe, ownNamespace, pings } from '#tools/kernel.ts'
+import { kernelLacks, lacks, observe, ownNamespace, pings, reaches } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { ipvlan } from './ipvlan.ts'
 
@@ -41,8 +41,8 @@ test('ipvlan l2', { skip }, async t => {
       ips: [{ address: '10.7.0.2/24', gateway: '10.7.0.1', interface: 0 }, { address: 'fd00:7::2/64', interface: 0 }],
     })
     node.call('ADD', two, config, { containerId: 'c2' })
-    for (const address of [...outside, '10.7.0.3', 'fd00:7::3']) t.ok(pings(one, address), `to ${address}`)
-    for (const address of ['10.7.0.2', 'fd00:7::2']) t.ok(pings(there, address), `from outside to ${address}`)
+    for (const address of [...outside, '10.7.0.3', 'fd00:7::3']) t.ok(reaches(one, address), `to ${address}`)
+    for (const address of ['10.7.0.2', 'fd00:7::2']) t.ok(reaches(there, address), `from outside to ${address}`)
     t.notOk(pings(one, '10.7.0.100'), 'the kernel keeps a parent and its links apart')
     t.match(observe(one, 'ip', '-j', '-d', 'link', 'show', 'eth0'), [
       { mtu: 1400, linkinfo: { info_kind: 'ipvlan', info_data: { mode: 'l2' } } },
@@ -64,14 +64,14 @@ test('ipvlan l2', { skip }, async t => {
   t.test('private: containers reach the network and not each other', async t => {
     const { node } = plugged(t, { flag: 'private' })
     const [one] = attach(node, 2)
-    for (const address of outside) t.ok(pings(one!, address), `to ${address}`)
+    for (const address of outside) t.ok(reaches(one!, address), `to ${address}`)
     for (const address of ['10.7.0.3', 'fd00:7::3']) t.notOk(pings(one!, address), `to ${address}`)
   })
 
   t.test('vepa: frames between containers go out and do not come back by themselves', async t => {
     const { node } = plugged(t, { flag: 'vepa' })
     const [one] = attach(node, 2)
-    t.ok(pings(one!, '10.7.0.200'))
+    t.ok(reaches(one!, '10.7.0.200'))
     t.notOk(pings(one!, '10.7.0.3'))
   })
 
@@ -121,7 +121,7 @@ for (const mode of ['l3', 'l3s']) {
       t.match(route('-4'), [{ dst: 'default', gateway: undefined, dev: 'eth0' }])
       t.match(route('-6'), [{ dst: 'default', gateway: undefined, dev: 'eth0', metrics: [{ mtu: 1300 }] }])
       node.call('ADD', two, other, { containerId: 'c2' })
-      for (const address of ['10.8.0.2', 'fd00:8::2', '192.0.2.200']) t.ok(pings(one, address), `to ${address}`)
+      for (const address of ['10.8.0.2', 'fd00:8::2', '192.0.2.200']) t.ok(reaches(one, address), `to ${address}`)
       node.call('CHECK', one, { ...config, prevResult: result })
       one.link.set(one.link.get('eth0').index, { up: false })
       t.throws(() => node.call('CHECK', one, { ...config, prevResult: result }), { code: 102 })
@@ -161,7 +161,7 @@ test('the parent of ipvlan links', { skip }, async t => {
     t.throws(() => name('one too many'), { code: 'EINVAL' })
     const pod = node.pod()
     node.call('ADD', pod, node.config(), { containerId: 'c9' })
-    t.ok(pings(pod, '10.7.0.200'))
+    t.ok(reaches(pod, '10.7.0.200'))
     t.throws(() => node.call('ADD', node.pod(), node.config({ mode: 'l3' })), { code: 7, message: /would switch/ })
     node.call('DEL', pod, node.config(), { containerId: 'c9' })
     node.call('DEL', undefined, node.config(), { containerId: 'c0' })
@@ -184,8 +184,8 @@ test('the parent of ipvlan links', { skip }, async t => {
     there.addr.del({ index: there.link.get('out0').index, address: '10.7.0.200/24' })
     there.addr.add({ index: addressed, address: '10.7.0.200/24' })
     const [one] = attach(node, 2)
-    t.ok(pings(one!, '10.7.0.200'))
-    t.ok(pings(one!, '10.7.0.3'))
+    t.ok(reaches(one!, '10.7.0.200'))
+    t.ok(reaches(one!, '10.7.0.3'))
     const found = node.host.link.get('up0.50')
     t.same([found.info.vid, found.parent, found.up], [50, node.host.link.get('up0').index, true])
     node.call('DEL', undefined, node.config(), { containerId: 'c0' })
@@ -200,7 +200,7 @@ test('the parent of ipvlan links', { skip }, async t => {
     const pods = [node.pod(), node.pod()]
     const [result] = pods.map((pod, i) => node.call('ADD', pod, node.config({ ipam }), { containerId: `c${i}` }))
     t.equal(result?.['routes'], undefined)
-    t.ok(pings(pods[0]!, '10.7.0.3'))
+    t.ok(reaches(pods[0]!, '10.7.0.3'))
     t.notOk(pings(pods[0]!, '10.7.0.200'))
     pods.forEach((_, i) => node.call('DEL', undefined, node.config(), { containerId: `c${i}` }))
     t.same(node.links, ['up0'])

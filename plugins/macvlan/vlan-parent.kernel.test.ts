@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { kernelLacks, lacks, ownNamespace, pings } from '#tools/kernel.ts'
+import { kernelLacks, lacks, ownNamespace, pings, reaches } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { macvlan } from './macvlan.ts'
 
@@ -44,7 +44,7 @@ test('a VLAN as the parent', { skip }, async t => {
       const { info, up, mtu, parent } = node.host.link.get('up0.50')
       t.same([info.kind, info.vid, up, mtu, parent], ['vlan', 50, true, 1500, node.host.link.get('up0').index])
       t.equal(pod.link.get('eth0').parent, node.host.link.get('up0.50').index)
-      for (const address of ['10.7.0.200', 'fd00:7::c8', '10.7.0.3']) t.ok(pings(pod, address), `to ${address}`)
+      for (const address of ['10.7.0.200', 'fd00:7::c8', '10.7.0.3']) t.ok(reaches(pod, address), `to ${address}`)
       const flat = node.config({ name: 'flat', master: 'up0', vlan: 0, ipam: node.ipam('10.7.0.128/25') })
       node.call('ADD', node.pod(), flat, { containerId: 'c3' })
       t.notOk(pings(pod, '10.7.0.130'), 'who is outside of the VLAN hears nothing')
@@ -74,7 +74,7 @@ test('a VLAN as the parent', { skip }, async t => {
     const node = plugged(t, { master: 'up0', vlan: 50 })
     const info = { kind: 'vlan', vid: 50 } as const
     node.host.link.add({ name: 'up0.50', parent: node.host.link.get('up0').index, up: true, info })
-    t.ok(pings(attach(node, 'c1'), '10.7.0.200'))
+    t.ok(reaches(attach(node, 'c1'), '10.7.0.200'))
     detach(node, 'c1')
     t.same(node.links, ['up0', 'up0.50'])
   })
@@ -103,8 +103,8 @@ test('a dummy link as the parent', { skip: skip || kernelLacks('dummy') }, async
   const [one, two] = [attach(node, 'c1'), attach(node, 'c2')]
   const made = node.links.filter(name => name !== 'up0')
   t.same(made.map(name => node.host.link.get(name).info.kind), ['dummy'])
-  t.ok(pings(one, '10.7.0.3'))
-  t.ok(pings(two, 'fd00:7::2'))
+  t.ok(reaches(one, '10.7.0.3'))
+  t.ok(reaches(two, 'fd00:7::2'))
   t.notOk(pings(one, '10.7.0.200'), 'nothing leads out')
   detach(node, 'c1', 'c2')
   t.same(node.links, ['up0'])

@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { kernelLacks, lacks, observe, ownNamespace, pings } from '#tools/kernel.ts'
+import { kernelLacks, lacks, observe, ownNamespace, pings, reaches } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { vlan } from './vlan.ts'
 
@@ -50,11 +50,11 @@ test('vlan', { skip }, async t => {
       interfaces: [{ name: 'eth0', mtu: 1400, sandbox: one.path }],
       ips: [{ address: '10.7.0.2/24', gateway: '10.7.0.1', interface: 0 }, { address: 'fd00:7::2/64', interface: 0 }],
     })
-    const frames = await captured(node, 'up0', () => t.ok(pings(one, '10.7.0.200')))
+    const frames = await captured(node, 'up0', () => t.ok(reaches(one, '10.7.0.200')))
     t.equal(frames.length, 2, 'an echo and its reply')
     for (const frame of frames) t.match(frame, /802\.1Q.* vlan 5,.* ICMP echo re(quest|ply)/)
-    t.ok(pings(one, 'fd00:7::c8'))
-    t.ok(pings(there, '10.7.0.2'), 'from outside')
+    t.ok(reaches(one, 'fd00:7::c8'))
+    t.ok(reaches(there, '10.7.0.2'), 'from outside')
     t.match(observe(one, 'ip', '-j', '-d', 'link', 'show', 'eth0'), [
       { mtu: 1400, linkinfo: { info_kind: 'vlan', info_data: { protocol: '802.1Q', id: 5 } } },
     ])
@@ -63,7 +63,7 @@ test('vlan', { skip }, async t => {
     const other = node.config({ name: 'other', vlanId: 6, ipam: node.ipam('10.8.0.0/24') })
     node.call('ADD', two, other, { containerId: 'c2' })
     two.addr.add({ index: two.link.get('eth0').index, address: '10.7.0.9/24' })
-    t.ok(pings(two, '10.8.0.200'))
+    t.ok(reaches(two, '10.8.0.200'))
     for (const address of ['10.7.0.2', '10.7.0.200']) t.notOk(pings(two, address), `across VLANs to ${address}`)
 
     node.call('CHECK', one, { ...config, prevResult: result })
@@ -109,7 +109,7 @@ test('vlan', { skip }, async t => {
     node.call('STATUS', undefined)
     const pod = node.pod()
     node.call('ADD', pod)
-    t.ok(pings(pod, '10.7.0.200'))
+    t.ok(reaches(pod, '10.7.0.200'))
     pod.link.add({ name: 'inner0', up: true, info: { kind: 'bridge' } })
     const inner = node.config({ name: 'inner', master: 'inner0', linkInContainer: true, ipam: {} })
     const result = node.call('ADD', pod, inner, { ifName: 'eth1' })

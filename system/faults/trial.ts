@@ -16,8 +16,8 @@ import type { Call } from './trace.ts'
 /** Milliseconds that all faults of one configuration may take on a slow and busy machine. */
 const patience = 20 * 60_000
 
-/** Where every process is slow, each call meets one of the faults in turn instead of all. */
-const few = process.env['FAIRLEAD_FAULTS'] === 'few'
+/** Where every process is slow, each call meets one of its faults in turn, or each third one does. 0 stands for all. */
+const stride = Number(process.env['FAIRLEAD_FAULTS'] ?? 0)
 
 const errors: Fault[] = ['ENOSPC', 'EPERM', 'EBUSY', 'ENOBUFS']
 
@@ -137,7 +137,10 @@ export function injectFaults(configuration: Configuration, skip: string | false 
         ...calls.filter(isAnswer).map((call) => [() => trial.fail(call, 'ENOBUFS')]),
       ]
       for (const [at, all] of faults.entries()) {
-        for (const [which, inject] of all.entries()) if (!few || which === at % all.length) inject()
+        const [turn, isDue] = stride > 0 ? [Math.floor(at / stride), at % stride === 0] : [0, true]
+        for (const [which, inject] of all.entries()) {
+          if (isDue && (stride === 0 || which === turn % all.length)) inject()
+        }
       }
       t.comment(`${changes.length} calls that change something, ${trial.faults} faults`)
     })

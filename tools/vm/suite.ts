@@ -16,10 +16,10 @@ const cases = [
 const [part = '', extent, ours = '', reference = ''] = process.argv.slice(2)
 const all = extent === 'all'
 
-const run = (name: string, args: readonly string[]): void => {
+const run = (name: string, args: readonly string[], env = process.env): void => {
   const begun = Date.now()
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
-    encoding: 'utf8', maxBuffer: 1 << 28,
+    encoding: 'utf8', maxBuffer: 1 << 28, env,
   })
   const count = counted(summary(stdout), status === 0)
   const seconds = Math.round((Date.now() - begun) / 1000)
@@ -46,8 +46,16 @@ const tests = (): void => {
   for (const file of all ? files : files.filter(isSkippedElsewhere)) run(file, [file])
 }
 
+/** Faults in the ADD of drivers that other kernels lack: of each call one, or of each third. */
+const faults = (): void => {
+  const env = { ...process.env, FAIRLEAD_BIN: ours, FAIRLEAD_FAULTS: all ? '1' : '3' }
+  const files = globSync('system/faults/*.kernel.test.ts').sort()
+  for (const file of files.filter(isSkippedElsewhere)) run(file, [file], env)
+}
+
 const parts: Readonly<Record<string, () => void>> = {
   tests,
+  faults,
   links: () => judge('conformance of links', ours, '--plugins', present(ours)),
   bridge: () => judge('conformance of bridge with a VLAN', ours, ...withVlan),
   'control-links': () => judge('links of the reference', reference, '--plugins', present(reference), ...known),
