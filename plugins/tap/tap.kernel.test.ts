@@ -33,13 +33,12 @@ interface User { readonly uid?: number; readonly gid?: number }
 const attach = async (t: Test, pod: Namespace, { uid = 0, gid = 0 }: User = {}, flags = plain): Promise<string> => {
   const fd = openDevice(pod)
   const args = [
+    // Without what tap adds to every process's environment: it would write files where this user must not.
+    '-i', `PATH=${process.env['PATH']}`, 'setpriv',
     `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...(uid === 0 ? [] : ['--inh-caps=-all']),
     process.execPath, '--disable-warning=ExperimentalWarning', 'tools/tap-process.ts', 'eth0', `${flags}`, neighbour,
   ]
-  const child = spawn('setpriv', args, {
-    // Without what tap tells its own processes by, to files that not everybody may write.
-    stdio: ['ignore', 'pipe', 'inherit', fd], env: { PATH: process.env['PATH'] },
-  })
+  const child = spawn('env', args, { stdio: ['ignore', 'pipe', 'inherit', fd] })
   close(fd)
   t.teardown(() => child.kill('SIGKILL'))
   const [said] = await once(child.stdout!, 'data') as [Buffer]
