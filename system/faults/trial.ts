@@ -16,8 +16,8 @@ import type { Call } from './trace.ts'
 /** Milliseconds that all faults of one configuration may take on a slow and busy machine. */
 const patience = 20 * 60_000
 
-/** Where every process is slow, each call meets one of its faults in turn, or each third one does. 0 stands for all. */
-const stride = Number(process.env['FAIRLEAD_FAULTS'] ?? 0)
+/** How many faults: 1 has each call meet one of its faults in turn, 3 each third call, 0 all calls all of them. */
+const wanted = process.env['FAIRLEAD_FAULTS']
 
 const errors: Fault[] = ['ENOSPC', 'EPERM', 'EBUSY', 'ENOBUFS']
 
@@ -118,9 +118,13 @@ function parsed(reply: Reply): unknown {
  * private namespaces. The comment is how tap hears of another timeout from a process that it has no channel to.
  *
  * @param skip why the plugin cannot work on this kernel
+ * @param sample each call meets one of its faults in turn, where FAIRLEAD_FAULTS does not say otherwise
  * @throws Error when the plugin is not there
  */
-export function injectFaults(configuration: Configuration, skip: string | false = false): void {
+export function injectFaults(
+  configuration: Configuration, { skip = false, sample = false }: { skip?: string | false, sample?: boolean } = {},
+): void {
+  const stride = Number(wanted ?? (sample ? 1 : 0))
   const program = join(plugins, configuration.type)
   if (!existsSync(program)) throw new Error(`FAIRLEAD_BIN: no ${program}: build it or name another directory`)
   comment(`timeout=${patience}`)
