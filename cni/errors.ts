@@ -26,12 +26,21 @@ export class CniError extends Error {
 export const invalidConfig = (message: string, details?: string): CniError =>
   new CniError('invalidConfig', message, details)
 
+/** What to do about a refusal of the kernel's that means the same wherever it comes from. */
+const advice: Readonly<Record<string, string>> = {
+  EPERM: 'the plugin needs CAP_NET_ADMIN in the namespaces that it works on',
+  EOPNOTSUPP: 'load the module, or use a kernel that has it',
+  EADDRINUSE: 'another link or container on this host has that address: choose another one',
+  ENETDOWN: 'the link below is down: `ip link set NAME up`',
+  ENETUNREACH: 'the gateway of that route is in no subnet of the interface',
+}
+
 /** Any failure as one that the runtime can read. Words that libcni looks for, as libc's texts have them, stay out. */
 export const asCniError = (error: unknown): CniError => {
   if (error instanceof CniError) return error
   if (error instanceof NetlinkError) {
-    const details = error.code === 'EPERM' ? 'the plugin needs CAP_NET_ADMIN in the namespaces that it works on' : ''
-    return new CniError('kernelRefused', error.message, details, { cause: error })
+    const code = error.code === 'EOPNOTSUPP' ? 'unsupportedByKernel' : 'kernelRefused'
+    return new CniError(code, error.message, advice[error.code], { cause: error })
   }
   if (error instanceof SyscallError) {
     const code = error.path === undefined ? 'kernelRefused' : 'ioFailure'

@@ -17,8 +17,8 @@ import type { FromSchema, Schema } from './schema.ts'
 export const masterKeys = {
   master: {
     type: 'string', pattern: '^[^\\s/]{1,15}$',
-    description: 'the parent: name of a link on the host; without it, the one of the default route with the lowest ' +
-      'metric',
+    description: 'the parent: name of a link on the host, or with `linkInContainer` in the container; without it, ' +
+      'the one of the default route with the lowest metric',
   },
   linkInContainer: {
     type: 'boolean', default: false, description: 'the parent is in the container\'s network namespace',
@@ -42,7 +42,7 @@ export const parentKeys = {
   },
   internal: {
     type: 'boolean', default: false,
-    description: 'no way out: the parent is a dummy link that is made for the network',
+    description: 'no way out: the parent is a dummy link that is made for the network; not with `master` or `vlan`',
   },
 } as const satisfies Record<string, Schema>
 
@@ -77,7 +77,7 @@ export interface Parent {
 }
 
 const missing = (name: string): CniError =>
-  invalidConfig(`master ${JSON.stringify(name)} does not exist`, 'name a link of the host, see `ip link`')
+  invalidConfig(`master ${JSON.stringify(name)} does not exist`, 'name a link that `ip link` shows there')
 
 const named = (home: Namespace, { master }: ParentConfig): Link | undefined => {
   if (master) return home.link.find(master)

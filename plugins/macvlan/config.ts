@@ -13,7 +13,7 @@ export const schema = {
     },
     sources: {
       type: 'array', items: { type: 'string' },
-      description: 'hardware addresses whose frames reach the container, with mode `source`',
+      description: 'hardware addresses whose frames reach the container, with mode `source`; without any none do',
     },
     bcqueuelen: {
       type: 'integer', minimum: 0, maximum: 4294967295, default: 0,
@@ -21,7 +21,8 @@ export const schema = {
     },
     hostAccess: {
       type: 'boolean', default: false,
-      description: 'the host and its containers reach each other, through a macvlan link of the host\'s own',
+      description: 'the host and its containers reach each other, through a macvlan link of the host\'s own; needs `ipam` ' +
+        'and mode `bridge`, not with `internal` or `linkInContainer`',
     },
     mac: { type: 'string', description: 'hardware address; what the runtime says goes before it' },
     enabledad: { type: 'boolean', default: false, description: 'wait for IPv6 duplicate address detection' },

@@ -54,10 +54,12 @@ export const admit = (
 ): void => {
   const destinations = [...new Set(addresses.map(alone))]
   refuseTaken(host, destinations)
+  const own = host.addr.list(parent.index).filter(addr => addr.scope === SCOPE_GLOBAL)
+  const mine = own.find(({ address }) => destinations.includes(alone(address)))
+  if (mine) throw new CniError('kernelRefused', `${mine.address} is the host's own address`, 'exclude it in ipam')
   const info = { kind: 'macvlan', mode: 'bridge' } as const
   const spec = { name: shimName(attachment.network, parent), parent: parent.index, up: true, info }
   const shim = joinShared(host, attachment, 'shim', spec, undo)
-  const own = host.addr.list(parent.index).filter(addr => addr.scope === SCOPE_GLOBAL)
   // Unlike ARP, neighbour discovery answers for the addresses of the link only.
   const shared = own.filter(addr => familyOf(addr.address) === 'ipv6').map(({ address }) => alone(address))
   for (const address of shared) host.addr.ensure({ index: shim.index, address, noDad: true })

@@ -1,6 +1,6 @@
 import { dns, ipam, macSources } from '#cni/keys.ts'
 import { masterKeys } from '#cni/parent.ts'
-import type { Schema } from '#cni/schema.ts'
+import type { FromSchema, Schema } from '#cni/schema.ts'
 
 export const schema = {
   type: 'object',
@@ -14,6 +14,7 @@ export const schema = {
       enum: ['802.1q', '802.1ad'], default: '802.1q',
       description: '`802.1ad` for the outer tag of two',
     },
+    vlan: { type: 'integer', default: 0, description: 'refused: the number is `vlanId` here' },
     mac: { type: 'string', description: 'hardware address; what the runtime says goes before it' },
     enabledad: { type: 'boolean', default: false, description: 'wait for IPv6 duplicate address detection' },
     ipam,
@@ -21,3 +22,5 @@ export const schema = {
     ...macSources,
   },
 } as const satisfies Schema
+
+export type Config = FromSchema<typeof schema>

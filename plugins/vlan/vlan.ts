@@ -2,7 +2,7 @@
 import { checkInterface, expect, requirePrevious } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
 import { requireExpressible } from '#cni/encode.ts'
-import { CniError } from '#cni/errors.ts'
+import { CniError, invalidConfig } from '#cni/errors.ts'
 import { finish, refuseMtu, requireFree } from '#cni/interface.ts'
 import { requireKinds } from '#cni/kernel.ts'
 import { wantedMac } from '#cni/mac.ts'
@@ -12,7 +12,13 @@ import { collectShared, leaveShared } from '#net/shared-link.ts'
 import { addStacked, removeFromPod } from '#net/stacked.ts'
 import { NetlinkError } from '#netlink/error.ts'
 import { validate } from '#build/validators/vlan.js'
-import { schema } from './config.ts'
+import { schema, type Config } from './config.ts'
+
+/** @throws CniError 7 */
+const refuseMistakes = ({ mtu, vlan }: Config): void => {
+  refuseMtu(mtu)
+  if (vlan !== 0) throw invalidConfig(`vlan ${vlan} is no key of this plugin`, 'write vlanId')
+}
 
 /** Runs a step that makes the link of a VLAN. @throws CniError 100 when somebody else has it */
 const unlessTaken = <T>({ spec }: Parent, vlanId: number, step: () => T): T => {
@@ -23,8 +29,8 @@ const unlessTaken = <T>({ spec }: Parent, vlanId: number, step: () => T): T => {
     if (!(error instanceof NetlinkError) || error.code !== 'EEXIST' || !/vlan/i.test(error.reason ?? '')) throw error
     throw new CniError(
       'kernelRefused',
-      `vlanId ${vlanId} of ${spec.name} is taken: the kernel has one link for each VLAN, and another container has it`,
-      'give each container its own, or share one by macvlan or ipvlan with their key vlan',
+      `vlanId ${vlanId} of ${spec.name} is taken: the kernel has one link for each VLAN`,
+      'the host or another container has it: give each its own, or share one by macvlan or ipvlan with their key vlan',
       { cause: error },
     )
   }
@@ -39,7 +45,7 @@ export const vlan = driver({
 
   add(call) {
     const { config, args, attachment, ifName, network, cniVersion, host, pod, ipam, previous, undo } = call
-    refuseMtu(config.mtu)
+    refuseMistakes(config)
     if (!ipam.configured) requireExpressible(cniVersion, 'none')
     const mac = wantedMac(config, args)
     requireFree(pod, ifName)
@@ -70,7 +76,8 @@ export const vlan = driver({
   },
 
   status({ config, network, host }) {
-    refuseMtu(config.mtu)
+    refuseMistakes(config)
+    wantedMac(config)
     requireKinds(host, 'vlan')
     requireParent(host, network, config)
   },
