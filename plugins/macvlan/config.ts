@@ -21,8 +21,8 @@ export const schema = {
     },
     hostAccess: {
       type: 'boolean', default: false,
-      description: 'the host and its containers reach each other, through a macvlan link of the host\'s own; needs `ipam` ' +
-        'and mode `bridge`, not with `internal` or `linkInContainer`',
+      description: 'the host and its containers reach each other, through a macvlan link of the host\'s own; needs ' +
+        '`ipam` and mode `bridge`, not with `internal` or `linkInContainer`',
     },
     mac: { type: 'string', description: 'hardware address; what the runtime says goes before it' },
     enabledad: { type: 'boolean', default: false, description: 'wait for IPv6 duplicate address detection' },
