@@ -23,6 +23,9 @@ const CARRIER_LIMIT_MS = 2500 // what the Go suite allows a bridge port
 export const waitForCarrier = (namespace: Namespace, name: string): boolean =>
   poll(CARRIER_LIMIT_MS, () => namespace.link.get(name).operstate === OPERSTATE_UP)
 
+/** Without a carrier the kernel puts IPv6 addresses off. */
+const hasNoCarrier = (namespace: Namespace, index: number): boolean => namespace.link.at(index).carrier === 0
+
 const areTakenIn = (namespace: Namespace, index: number, addresses: readonly string[]): boolean => {
   const wanted = addresses.filter(address => familyOf(address) === 'ipv6').map(address => address.split('/')[0]!)
   if (wanted.length === 0) return true
@@ -34,11 +37,12 @@ const DETECTION_LIMIT_MS = 5000
 
 /**
  * Waits until packets to IPv6 addresses of a link are taken in, which were added without duplicate address detection:
- * the kernel makes the route to itself a moment later. Gives up when that takes unusually long.
+ * the kernel makes the route to itself a moment later. Gives up on a link without carrier, and when it takes unusually
+ * long.
  * @param addresses in canonical text, with prefix length
  */
 export const waitUntilTakenIn = (namespace: Namespace, index: number, addresses: readonly string[]): void => {
-  poll(DETECTION_LIMIT_MS, () => areTakenIn(namespace, index, addresses))
+  poll(DETECTION_LIMIT_MS, () => areTakenIn(namespace, index, addresses) || hasNoCarrier(namespace, index))
 }
 
 /**
@@ -53,7 +57,7 @@ export const waitForAddresses = (namespace: Namespace, index: number): readonly 
     const sound = present.filter(({ dadFailed }) => !dadFailed)
     const isDone = sound.every(({ tentative }) => !tentative) &&
       areTakenIn(namespace, index, sound.map(({ address }) => address))
-    return isDone || namespace.link.at(index).carrier === 0
+    return isDone || hasNoCarrier(namespace, index)
   })
   return present.filter(({ dadFailed }) => dadFailed).map(({ address }) => address)
 }
