@@ -49,11 +49,11 @@ function routeFact({ dst, gateway, dev }: Route): string[] {
   return kernelsOwn(dst) ? [] : [`route ${dst}${gateway === undefined ? '' : ` via ${gateway}`} dev ${dev ?? ''}`]
 }
 
-/** Each rule and each element of a set with the table and chain around it; counters left out. */
+/** Each rule and each element of a set with the table and chain around it; without counters and random addresses. */
 function ruleFacts(rules: string): string[] {
   const around: string[] = []
   return rules.split('\n').flatMap((raw) => {
-    const text = raw.trim().replace(/packets \d+ bytes \d+/g, '')
+    const text = raw.trim().replace(/packets \d+ bytes \d+/g, '').replace(/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, 'MAC')
     if (text === '' || text.startsWith('#')) return []
     if (text === '}') {
       around.pop()
