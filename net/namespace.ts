@@ -6,8 +6,6 @@ import type { Request } from '#netlink/message.ts'
 import { Addrs } from '#netlink/route/addr.ts'
 import { Links } from '#netlink/route/link.ts'
 import { Routes } from '#netlink/route/route.ts'
-import { Rules } from '#netlink/route/rule.ts'
-import { Traffic } from '#netlink/route/traffic.ts'
 import { Vlans } from '#netlink/route/vlan.ts'
 import { protocol, Socket } from '#netlink/socket.ts'
 
@@ -36,11 +34,10 @@ export class Namespace implements Disposable {
   readonly link: Links
   readonly addr: Addrs
   readonly route: Routes
-  readonly rule: Rules
-  readonly traffic: Traffic
   readonly vlan: Vlans
   readonly #own: boolean
-  readonly #rtnetlink: Socket
+  /** For what few plugins speak of, such as rules and queueing disciplines. */
+  readonly rtnetlink: Socket
   #netfilter: Socket | undefined
 
   private constructor(path: string, own: boolean) {
@@ -48,17 +45,15 @@ export class Namespace implements Disposable {
     this.#own = own
     this.fd = open(path)
     try {
-      this.#rtnetlink = this.run(() => new Socket(protocol.route))
+      this.rtnetlink = this.run(() => new Socket(protocol.route))
     } catch (error) {
       close(this.fd)
       throw error
     }
-    this.link = new Links(this.#rtnetlink)
-    this.addr = new Addrs(this.#rtnetlink)
-    this.route = new Routes(this.#rtnetlink)
-    this.rule = new Rules(this.#rtnetlink)
-    this.traffic = new Traffic(this.#rtnetlink)
-    this.vlan = new Vlans(this.#rtnetlink)
+    this.link = new Links(this.rtnetlink)
+    this.addr = new Addrs(this.rtnetlink)
+    this.route = new Routes(this.rtnetlink)
+    this.vlan = new Vlans(this.rtnetlink)
   }
 
   /** The namespace that this process was started in. */
@@ -74,10 +69,10 @@ export class Namespace implements Disposable {
   run<T>(step: () => T): T { return this.#own ? step() : within(this.fd, step) }
 
   /** Sends several route, address and link requests with one system call. */
-  requestAll(requests: readonly Request[]): void { this.#rtnetlink.requestAll(requests) }
+  requestAll(requests: readonly Request[]): void { this.rtnetlink.requestAll(requests) }
 
   [Symbol.dispose](): void {
-    this.#rtnetlink[Symbol.dispose]()
+    this.rtnetlink[Symbol.dispose]()
     this.#netfilter?.[Symbol.dispose]()
     close(this.fd)
   }

@@ -10,7 +10,7 @@ import { label, networkLabel, type Attachment } from '#net/attachment.ts'
 import { create, type Undo } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
 import type { Link } from '#netlink/route/link.ts'
-import type { Bucket } from '#netlink/route/traffic.ts'
+import { Traffic, type Bucket } from '#netlink/route/traffic.ts'
 import { sha256, sha512 } from '#sys/digest.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/bandwidth.js'
@@ -26,6 +26,8 @@ const shaperName = ({ network, containerId, ifName }: Attachment): string =>
 /** The reference plugin's name, which two interfaces of a container in one network share. */
 const referenceName = ({ network, containerId }: Attachment): string =>
   `${PREFIX}${sha512(`${network}${containerId}`)}`.slice(0, NAME_LENGTH)
+
+const trafficOf = (host: Namespace): Traffic => new Traffic(host.rtnetlink)
 
 /** The host's end of the container's pair. @throws CniError 7 when the interface is none */
 const hostEnd = (host: Namespace, pod: Namespace, ifName: string): Link => {
@@ -54,7 +56,7 @@ const addShaper = (host: Namespace, attachment: Attachment, mtu: number, undo: U
 }
 
 const checkBucket = (host: Namespace, { index, name }: Link, { rate, limit }: Bucket): void => {
-  const found = host.traffic.list(index).find(({ root }) => root)
+  const found = trafficOf(host).list(index).find(({ root }) => root)
   if (found?.kind !== 'tbf') throw broken(`${name} has lost its limit`)
   expect(`rate of ${name} in bytes per second`, found.rate, rate)
   expect(`queue of ${name} in bytes`, found.limit, limit)
@@ -74,14 +76,15 @@ export const bandwidth = driver({
     if (!ingress && !egress) return previous
     const end = hostEnd(host, pod, ifName)
     if (ingress) {
-      create(undo, `limit of ${end.name}`, () => tolerate(absent, () => host.traffic.unshape(end.index)), () =>
-        host.traffic.shape(end.index, ingress))
+      create(undo, `limit of ${end.name}`, () => tolerate(absent, () => trafficOf(host).unshape(end.index)), () =>
+        trafficOf(host).shape(end.index, ingress))
     }
     if (!egress) return previous
     const shaper = addShaper(host, attachment, end.mtu, undo)
-    host.traffic.shape(shaper.index, egress)
-    create(undo, `redirection of ${end.name}`, () => tolerate(absent, () => host.traffic.endRedirect(end.index)), () =>
-      host.traffic.redirect(end.index, shaper.index))
+    trafficOf(host).shape(shaper.index, egress)
+    const traffic = trafficOf(host)
+    create(undo, `redirection of ${end.name}`, () => tolerate(absent, () => traffic.endRedirect(end.index)), () =>
+      traffic.redirect(end.index, shaper.index))
     return { ...previous, interfaces: [...previous.interfaces, describe(shaper)] }
   },
 
@@ -92,7 +95,7 @@ export const bandwidth = driver({
     const end = hostEnd(host, pod, ifName)
     if (ingress) checkBucket(host, end, ingress)
     if (!egress) return
-    const to = host.traffic.redirectedTo(end.index)
+    const to = trafficOf(host).redirectedTo(end.index)
     const shaper = to === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(to))
     const names = [shaperName(attachment), referenceName(attachment)]
     if (!shaper || !names.includes(shaper.name)) throw broken(`${end.name} does not go through ${names[0]}`)
@@ -106,8 +109,8 @@ export const bandwidth = driver({
       const end = link?.info.kind === 'veth' && link.parent ? link.parent : undefined
       if (end === undefined) return
       // The pair may outlive its limits.
-      tolerate(absent, () => host.traffic.endRedirect(end))
-      tolerate(absent, () => host.traffic.unshape(end))
+      tolerate(absent, () => trafficOf(host).endRedirect(end))
+      tolerate(absent, () => trafficOf(host).unshape(end))
     })
     attempt(() => { host.link.remove(shaperName(attachment)) })
     attempt(() => {

@@ -6,10 +6,13 @@ import { create } from '#net/creation.ts'
 import { whileHostIsLocked } from '#net/host-lock.ts'
 import type { Namespace } from '#net/namespace.ts'
 import type { Link } from '#netlink/route/link.ts'
+import { Rules } from '#netlink/route/rule.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/sbr.js'
 import { schema } from './config.ts'
 import { alone, gatewaysOf, MAIN, ownIps, planFor, type Plan } from './plan.ts'
+
+const rulesOf = (pod: Namespace): Rules => new Rules(pod.rtnetlink)
 
 const requireLink = (pod: Namespace, ifName: string): Link => {
   const link = pod.link.find(ifName)
@@ -18,14 +21,14 @@ const requireLink = (pod: Namespace, ifName: string): Link => {
 }
 
 const takeBack = (pod: Namespace, { rules, added, removed }: Plan): void => {
-  for (const rule of rules) tolerate(['ENOENT'], () => pod.rule.del(rule))
+  for (const rule of rules) tolerate(['ENOENT'], () => rulesOf(pod).del(rule))
   for (const route of removed) tolerate(['EEXIST'], () => pod.route.add(route))
   for (const route of added) tolerate(['ESRCH', 'ENODEV'], () => pod.route.del(route))
 }
 
 const apply = (pod: Namespace, { rules, added, removed }: Plan): void => {
   for (const route of added) tolerate(['EEXIST'], () => pod.route.add(route))
-  for (const rule of rules) tolerate(['EEXIST'], () => pod.rule.add(rule))
+  for (const rule of rules) tolerate(['EEXIST'], () => rulesOf(pod).add(rule))
   for (const route of removed) tolerate(['ESRCH'], () => pod.route.del(route))
 }
 
@@ -43,7 +46,7 @@ export const sbr = driver({
     const { index: dev } = requireLink(pod, ifName)
     // Two interfaces of a container must not choose the same table.
     pod.run(() => whileHostIsLocked('exclusive', () => {
-      const plan = planFor(config, { ips, dev, routes: pod.route.list(), rules: pod.rule.list() })
+      const plan = planFor(config, { ips, dev, routes: pod.route.list(), rules: rulesOf(pod).list() })
       create(undo, `routing of ${ifName}`, () => takeBack(pod, plan), () => apply(pod, plan))
     }))
     return previous
@@ -52,7 +55,7 @@ export const sbr = driver({
   check({ config, ifName, netns, pod, previous }) {
     const result = requirePrevious(previous)
     const { index: dev } = requireLink(pod, ifName)
-    const [rules, routes] = [pod.rule.list(), pod.route.list()]
+    const [rules, routes] = [rulesOf(pod).list(), pod.route.list()]
     for (const { address, gateway } of ownIps(result, ifName, netns)) {
       const rule = rules.find(({ from, table }) =>
         from === alone(address) && (config.table === undefined || table === config.table))
@@ -73,10 +76,10 @@ export const sbr = driver({
       const present = link ? pod.addr.list(link.index).map(({ address }) => address) : []
       const known = previous ? ownIps(previous, ifName, netns).map(({ address }) => address) : []
       const from = new Set([...present, ...known].map(alone))
-      for (const rule of pod.rule.list()) {
+      for (const rule of rulesOf(pod).list()) {
         if (rule.from === undefined || rule.table === MAIN || !from.has(rule.from)) continue
         if (config.table !== undefined && rule.table !== config.table) continue
-        tolerate(['ENOENT'], () => pod.rule.del({ from: rule.from!, table: rule.table }))
+        tolerate(['ENOENT'], () => rulesOf(pod).del({ from: rule.from!, table: rule.table }))
       }
     })
   },
