@@ -19,13 +19,13 @@ const decimal = (codec: Fixed<number>): Codec<string> => ({
   decode: data => `${codec.decode(data)}`,
 })
 
-/** IANA's numbers of the protocols that have ports. */
-const numbers: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 }
+/** IANA's numbers of the protocols that rules speak of. */
+const numbers: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 }
 
 const protocol: Codec<string> = {
   encode(out, name) {
     const number = numbers[name]
-    if (number === undefined) throw new RangeError(`${name} is no protocol with ports`)
+    if (number === undefined) throw new RangeError(`${name} is no protocol that is known here`)
     u8.encode(out, number)
   },
   decode: data => Object.keys(numbers).find(name => numbers[name] === data[0]) ?? `${data[0]}`,

@@ -70,9 +70,15 @@ const equality = ({ type, requires, load }: Field) => {
 const maskOf = (size: number, length: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => 0xff00 >> Math.min(8, Math.max(0, length - 8 * i)) & 0xff)
 
-const address = (type: 'ipv4_addr' | 'ipv6_addr', nfproto: number, offset: number, size: number) => {
-  const family: Expr = { kind: 'meta', key: META_NFPROTO, dreg: NFT_REG_1 }
-  const requires = [family, compare(CMP_EQ, Uint8Array.of(nfproto))]
+const isOfFamily = (number: number): readonly Expr[] =>
+  [{ kind: 'meta', key: META_NFPROTO, dreg: NFT_REG_1 }, compare(CMP_EQ, Uint8Array.of(number))]
+
+/** `meta nfproto ipv4` and `ipv6`, in tables that see both. NFPROTO_* of include/uapi/linux/netfilter.h. */
+export const nfproto = { ipv4: isOfFamily(2), ipv6: isOfFamily(10) }
+
+const address = (
+  type: 'ipv4_addr' | 'ipv6_addr', requires: readonly Expr[], offset: number, size: number,
+) => {
   const read = (dreg: number, length: number): Expr =>
     ({ kind: 'payload', dreg, base: PAYLOAD_NETWORK_HEADER, offset, length })
   const field: Field = { type, requires, load: dreg => read(dreg, size) }
@@ -107,9 +113,13 @@ const hardware = (offset: number) => {
   return { ...field, ...equality(field), ...lookups(field) }
 }
 
-// NFPROTO_IPV4 and NFPROTO_IPV6 of include/uapi/linux/netfilter.h; offsets in struct iphdr, ipv6hdr and ethhdr
-export const ip = { saddr: address('ipv4_addr', 2, 12, 4), daddr: address('ipv4_addr', 2, 16, 4) }
-export const ip6 = { saddr: address('ipv6_addr', 10, 8, 16), daddr: address('ipv6_addr', 10, 24, 16) }
+// Offsets in struct iphdr, ipv6hdr and ethhdr.
+export const ip = {
+  saddr: address('ipv4_addr', nfproto.ipv4, 12, 4), daddr: address('ipv4_addr', nfproto.ipv4, 16, 4),
+}
+export const ip6 = {
+  saddr: address('ipv6_addr', nfproto.ipv6, 8, 16), daddr: address('ipv6_addr', nfproto.ipv6, 24, 16),
+}
 export const ether = { daddr: hardware(0), saddr: hardware(6) }
 export const iifname = named(META_IIFNAME)
 export const oifname = named(META_OIFNAME)

@@ -1,5 +1,6 @@
 // Statements: what a rule does, as nft writes it. Verdicts also stand in the elements of verdict maps.
-import { encoded, u32 } from '../codec.ts'
+import { encoded, ip, u32 } from '../codec.ts'
+import { familyOf } from '../ip.ts'
 import type { Expr, Verdict } from './expr.ts'
 import { registerAt } from './match.ts'
 
@@ -22,6 +23,14 @@ const addressSizes = { ip: 4, ip6: 16 } as const
 export const dnatToMapped = (family: keyof typeof families): readonly Expr[] => [{
   kind: 'nat', type: 'dnat', family: families[family], address: NFT_REG_1, port: registerAt(addressSizes[family]),
 }]
+
+/** `snat ip to ADDRESS` */
+export const snatTo = (address: string): readonly Expr[] => {
+  const family = familyOf(address) === 'ipv4' ? 'ip' : 'ip6'
+  return [
+    { kind: 'immediate', dreg: NFT_REG_1, data: { value: encoded(ip, address) } }, ...snatToMapped(family),
+  ]
+}
 
 /** `snat ip to …`, of the address that a map has left in the first register. */
 export const snatToMapped = (family: keyof typeof families): readonly Expr[] =>

@@ -1,9 +1,9 @@
 // Translation of addresses and what goes with it, put into the kernel and read back by nft.
 import { test } from 'tap'
 import { lacks, output, ownNamespace } from '#tools/kernel.ts'
-import { concat, ct, ip, ip6, isForHost, l4proto, markHas, th } from './match.ts'
+import { concat, ct, ip, ip6, isForHost, l4proto, markHas, nfproto, th } from './match.ts'
 import { elements } from './query.ts'
-import { accept, dnatToMapped, jump, setMark, snatToMapped } from './statement.ts'
+import { accept, dnatToMapped, drop, jump, setMark, snatTo, snatToMapped } from './statement.ts'
 import { commit, type RulePart, type Transaction } from './transaction.ts'
 
 const skip = lacks('nft')
@@ -19,7 +19,11 @@ const rules: Readonly<Record<'pre' | 'post' | 'other', readonly Written[]>> = {
     ['dnat ip to meta l4proto . th dport map @p4', [concat(l4proto, th.dport).map('p4'), dnatToMapped('ip')]],
     ['fib daddr type local jump other', [isForHost, jump('other')]],
   ],
-  post: [['snat ip to ip saddr map @src', [ip.saddr.map('src'), snatToMapped('ip')]]],
+  post: [
+    ['snat ip to ip saddr map @src', [ip.saddr.map('src'), snatToMapped('ip')]],
+    ['snat ip to 192.0.2.9', [snatTo('192.0.2.9')]],
+    ['snat ip6 to 2001:db8::9', [snatTo('2001:db8::9')]],
+  ],
   other: [
     ['ct state established,related accept', [ct.state('established', 'related'), accept]],
     ['ct status dnat accept', [ct.isTranslated, accept]],
@@ -28,6 +32,9 @@ const rules: Readonly<Record<'pre' | 'post' | 'other', readonly Written[]>> = {
     ['meta l4proto . th dport @ports accept', [concat(l4proto, th.dport).inSet('ports'), accept]],
     ['ip daddr . meta l4proto . th dport @open accept', [concat(ip.daddr, l4proto, th.dport).inSet('open'), accept]],
     ['tcp dport 80 accept', [l4proto.is('tcp'), th.dport.is('80'), accept]],
+    ['meta l4proto ipv6-icmp accept', [l4proto.is('ipv6-icmp'), accept]],
+    ['meta nfproto ipv4 drop', [nfproto.ipv4, drop]],
+    ['meta nfproto ipv6 drop', [nfproto.ipv6, drop]],
   ],
 }
 
@@ -74,7 +81,7 @@ test('a map of values is read', { skip }, async t => {
     { key: 'udp . 2001:db8::1 . 53', verdict: undefined, value: 'fd00::3 . 5353', comment: 'six' },
   ])
   t.throws(() => commit(ns.netfilter, tx => {
-    tx.table('inet', 't').set('ports', 'inet_proto . inet_service').insert('icmp . 1')
+    tx.table('inet', 't').set('ports', 'inet_proto . inet_service').insert('igmp . 1')
   }), RangeError)
   t.throws(() => commit(ns.netfilter, tx => {
     tx.table('inet', 't').set('ports', 'inet_proto . inet_service').insert('tcp . 65536')
