@@ -6,7 +6,7 @@ import { ip, ip6 } from '#netlink/nftables/match.ts'
 import {
   chains, elements, findChain, findElement, looksUp, revise, rules, type ChainInfo,
 } from '#netlink/nftables/query.ts'
-import { goto, masquerade, returns } from '#netlink/nftables/statement.ts'
+import { goto, masquerade, returns, snatTo } from '#netlink/nftables/statement.ts'
 import { commit, type ElementSet, type Transaction } from '#netlink/nftables/transaction.ts'
 import { familyOf, formatIp, parseIp, type Family } from '#netlink/ip.ts'
 import type { Namespace } from './namespace.ts'
@@ -26,14 +26,23 @@ const SUBNET_RULES = 3
 const BASE_RULES = 2
 
 /** An address to masquerade and the chain that does it. nft takes no colons in names. */
-interface Member { readonly family: Family; readonly key: string; readonly subnet: string; readonly chain: string }
+interface Member {
+  readonly family: Family
+  readonly key: string
+  readonly subnet: string
+  readonly chain: string
+  readonly source: string | undefined
+}
 
-const memberOf = (address: string): Member => {
+type Sources = Readonly<Partial<Record<Family, string | undefined>>>
+
+const memberOf = (address: string, sources: Sources): Member => {
   const prefix = parsePrefix(address)
   if (prefix === undefined) throw new RangeError(`${address} is no address with prefix length`)
   const subnet = subnetOf(prefix)
-  const chain = `${SUBNET_CHAIN}${subnet.replaceAll(':', '-')}`
-  return { family: prefix.family, key: formatIp(prefix.bytes), subnet, chain }
+  const source = sources[prefix.family]
+  const chain = `${SUBNET_CHAIN}${subnet}${source ? `_as_${source}` : ''}`.replaceAll(':', '-')
+  return { family: prefix.family, key: formatIp(prefix.bytes), subnet, chain, source }
 }
 
 /** The part that containers share, written so that it does not matter what of it is there already. */
@@ -44,12 +53,12 @@ const addShared = (tx: Transaction, members: readonly Member[]): void => {
     table.map(name, type).add({ comment: 'containers whose address is hidden, and the chain of their subnet' })
     base.rule(match.saddr.vmap(name))
   }
-  for (const { family, chain, subnet } of members) {
+  for (const { family, chain, subnet, source } of members) {
     const { match, multicast } = maps[family]
     table.chain(chain).add({ comment: subnet }).flush()
       .rule(match.daddr.in(subnet), returns)
       .rule(match.daddr.in(multicast), returns)
-      .rule(masquerade)
+      .rule(source ? snatTo(source) : masquerade)
   }
 }
 
@@ -72,8 +81,8 @@ const addToSubnet = (host: Namespace, comment: string, members: readonly Member[
 }
 
 /** @param comment names the attachment */
-export const add = (host: Namespace, comment: string, addresses: readonly string[]): void => {
-  const members = addresses.map(memberOf)
+export const add = (host: Namespace, comment: string, addresses: readonly string[], sources: Sources): void => {
+  const members = addresses.map(address => memberOf(address, sources))
   if (addToSubnet(host, comment, members)) return
   revise(host.netfilter, tx => {
     addShared(tx, members)
@@ -134,11 +143,11 @@ export const remove = (
   return found
 }
 
-const checkOnce = (host: Namespace, comment: string, addresses: readonly string[]): void => {
+const checkOnce = (host: Namespace, comment: string, addresses: readonly string[], sources: Sources): void => {
   const fault = (what: string): Error =>
     new Error(`masquerade: in nftables table inet fairlead ${what}; add the container again`)
   const base = rules(host.netfilter, fairlead, bases.masquerade)
-  for (const { family, key, chain } of addresses.map(memberOf)) {
+  for (const { family, key, chain } of addresses.map(address => memberOf(address, sources))) {
     const { name, type } = maps[family]
     const element = findElement(host.netfilter, fairlead, name, type, key)
     if (element === undefined) throw fault(`${key} is not in map ${name}`)
@@ -156,11 +165,11 @@ const CHECK_ATTEMPTS = 5
 const CHECK_PAUSE_MS = 3
 
 /** @throws Error naming what is missing */
-export const check = (host: Namespace, comment: string, addresses: readonly string[]): void => {
+export const check = (host: Namespace, comment: string, addresses: readonly string[], sources: Sources): void => {
   // What is read while somebody else's transaction is being prepared may be off; a fault lasts.
   for (let attempt = 1; ; attempt++) {
     try {
-      return checkOnce(host, comment, addresses)
+      return checkOnce(host, comment, addresses, sources)
     } catch (fault) {
       if (attempt === CHECK_ATTEMPTS) throw fault
       sleep(CHECK_PAUSE_MS)

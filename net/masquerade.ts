@@ -1,5 +1,6 @@
 // Source NAT for containers: what leaves their subnet carries the host's address, and nothing within the subnet does.
 // Native state is nftables in our own table; the chains of the Go suite are written on request and always removed.
+import type { Family } from '#netlink/ip.ts'
 import { tables } from '#netlink/nftables/query.ts'
 import { comment, networkComment, type Attachment } from './attachment.ts'
 import * as iptables from './masquerade-iptables.ts'
@@ -9,6 +10,9 @@ import * as reference from './masquerade-reference.ts'
 import type { Namespace } from './namespace.ts'
 import { runAll } from './steps.ts'
 import { fairlead, fullName } from './table.ts'
+
+/** The addresses that packets carry in place of that of the link by which they leave. Of the nftables backend only. */
+export type Sources = Readonly<Partial<Record<Family, string | undefined>>>
 
 /** Who writes the rules: we through netlink, or `iptables-restore` with the texts of the Go suite. */
 export type Backend = 'nftables' | 'iptables'
@@ -20,9 +24,10 @@ export type Backend = 'nftables' | 'iptables'
  */
 export const add = (
   host: Namespace, attachment: Attachment, addresses: readonly string[], backend: Backend = 'nftables',
+  sources: Sources = {},
 ): void =>
   backend === 'nftables'
-    ? nftables.add(host, comment(attachment), addresses)
+    ? nftables.add(host, comment(attachment), addresses, sources)
     : iptables.add(host, attachment, addresses)
 
 /**
@@ -58,9 +63,10 @@ export const remove = (
  */
 export const check = (
   host: Namespace, attachment: Attachment, addresses: readonly string[], backend: Backend = 'nftables',
+  sources: Sources = {},
 ): void => {
   const ways = {
-    nftables: () => nftables.check(host, comment(attachment), addresses),
+    nftables: () => nftables.check(host, comment(attachment), addresses, sources),
     iptables: () => iptables.check(host, attachment, addresses),
   }
   try {

@@ -10,6 +10,7 @@ import { wantedMac } from '#cni/mac.ts'
 import { append, type Result } from '#cni/result.ts'
 import { hostLinkName, networkLabel } from '#net/attachment.ts'
 import { ignoreLinkLocalSources, removeIfUnused } from '#net/bridge.ts'
+import * as gatewayMode from '#net/gateway-mode.ts'
 import * as internal from '#net/internal.ts'
 import * as masquerade from '#net/masquerade.ts'
 import { create } from '#net/creation.ts'
@@ -22,6 +23,7 @@ import { collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { parseMac } from '#netlink/mac.ts'
 import { validate } from '#build/validators/bridge.js'
+import { accessOf, hasGateway, masqueraded } from './access.ts'
 import { schema } from './config.ts'
 import { addGatewayAddresses, gatewayAddresses } from './gateway.ts'
 import {
@@ -32,7 +34,8 @@ import { checkPort, join, MAX_PORTS, noFreePort } from './port.ts'
 /** What is planned, with the bridge as the gateway if it is to be one. */
 const withGateway = (config: Config, plan: Result): Result => {
   if (!isGateway(config)) return plan
-  const ips = withGateways(plan.ips)
+  const ips = withGateways(plan.ips).map(ip =>
+    hasGateway(config, familyOf(ip.address)) ? ip : { ...ip, gateway: undefined })
   const routes = config.isDefaultGateway ? [...plan.routes, ...defaultRoutes({ ...plan, ips })] : plan.routes
   return { ...plan, ips, routes }
 }
@@ -77,10 +80,10 @@ export const bridge = driver({
         if (gateway !== master) interfaces.push(describe(gateway))
         addGatewayAddresses(host, gateway, gatewayAddresses(result.ips), config.forceAddress, isShared, undo)
       }
-      if (config.ipMasq) {
-        const addresses = result.ips.map(({ address }) => address)
-        create(undo, 'masquerading', () => masquerade.remove(host, attachment, addresses), () =>
-          masquerade.add(host, attachment, addresses, config.ipMasqBackend))
+      const hidden = masqueraded(config, result.ips.map(({ address }) => address))
+      if (hidden.length > 0) {
+        create(undo, 'masquerading', () => masquerade.remove(host, attachment, hidden), () =>
+          masquerade.add(host, attachment, hidden, config.ipMasqBackend, config.snat))
       }
       refuseDuplicates(pod, link, result)
     } else if (!config.disableContainerInterface) {
@@ -110,15 +113,19 @@ export const bridge = driver({
     expect(`kind of ${ifName}`, link.info.kind, 'veth')
     const port = checkPort(host, link, master, config)
     if (config.internal) verify(() => internal.check(host, routedLink(config)))
+    const access = accessOf(config)
+    if (access) verify(() => gatewayMode.check(host, routedLink(config), access))
     if (config.macspoofchk && port.name === hostLinkName(attachment)) {
       verify(() => spoof.check(host, attachment, link.address!))
     }
     if (!ipam.configured) return
 
     const own = result.ips.filter(ip => ip.interface === undefined || result.interfaces[ip.interface]?.name === ifName)
-    const addresses = own.map(({ address }) => address)
     if (isGateway(config)) checkGateway(host, routedLink(config), gatewayAddresses(own))
-    if (config.ipMasq) verify(() => masquerade.check(host, attachment, addresses, config.ipMasqBackend))
+    const hidden = masqueraded(config, own.map(({ address }) => address))
+    if (hidden.length > 0) {
+      verify(() => masquerade.check(host, attachment, hidden, config.ipMasqBackend, config.snat))
+    }
   },
 
   del({ config, attachment, ifName, host, pod, previous, attempt }) {
@@ -129,7 +136,8 @@ export const bridge = driver({
       // A pair that the Go suite made has a name that cannot be derived; it is found by its end in the container.
       if (!removeVeth(host, attachment) && pod && isUnclaimedPair(host, pod, attachment)) pod.link.remove(ifName)
     })
-    attempt(() => masquerade.remove(host, attachment, addresses, config.ipMasq))
+    attempt(() =>
+      masquerade.remove(host, attachment, addresses, masqueraded(config, addresses ?? []).length > 0))
     attempt(() => spoof.remove(host, attachment, mac))
   },
 
@@ -158,8 +166,13 @@ export const bridge = driver({
     const name = config.bridge
     if (valid.length > 0 || name === undefined || host.link.find(name)?.alias !== prefix) return
     // Nothing of the network lives, and the bridge is one that we made for it.
-    const isolated = new Set([name, routedLink({ bridge: name, vlan: config.vlan ?? 0 })])
-    attempt(() => removeIfUnused(host, name, () => { for (const link of isolated) internal.remove(host, link) }))
+    const guarded = new Set([name, routedLink({ bridge: name, vlan: config.vlan ?? 0 })])
+    attempt(() => removeIfUnused(host, name, () => {
+      for (const link of guarded) {
+        internal.remove(host, link)
+        gatewayMode.remove(host, link)
+      }
+    }))
   },
 })
 

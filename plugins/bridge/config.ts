@@ -1,6 +1,8 @@
 import { dns, ipam, macSources } from '#cni/keys.ts'
 import type { Schema } from '#cni/schema.ts'
 
+const mode = { enum: ['nat', 'nat-unprotected', 'routed', 'isolated'] } as const satisfies Schema
+
 const vid = { type: 'integer', minimum: 1, maximum: 4094 } as const satisfies Schema
 
 export const schema = {
@@ -24,12 +26,36 @@ export const schema = {
       description: 'replace another IPv4 address (or overlapping IPv6 address) that the bridge has',
     },
     ipMasq: {
-      type: 'boolean', default: false,
-      description: 'traffic that leaves the subnet carries the host\'s address',
+      type: 'boolean',
+      description: 'traffic that leaves the subnet carries the host\'s address; ' +
+        'default: whether `gatewayMode` says nat; never in other modes',
     },
     ipMasqBackend: {
       enum: ['nftables', 'iptables'], default: 'nftables',
       description: 'where the masquerading rules are kept',
+    },
+    snat: {
+      type: 'object', description: 'the address that it carries instead; with the nftables backend',
+      properties: {
+        ipv4: { type: 'string', description: 'an IPv4 address of the host' },
+        ipv6: { type: 'string', description: 'an IPv6 address of the host' },
+      },
+    },
+    gatewayMode: {
+      type: 'object', description: 'what of the containers can be reached through the host; default: everything',
+      properties: {
+        ipv4: { ...mode, description: 'for IPv4, see below' },
+        ipv6: { ...mode, description: 'for IPv6' },
+      },
+    },
+    trustedInterfaces: {
+      type: 'array', items: { type: 'string', pattern: '^[^\\s/:%"*\\\\]{1,15}$' },
+      description: 'links of the host behind which published ports of a `nat` network are reached ' +
+        'through the container\'s own address, too',
+    },
+    icc: {
+      type: 'boolean', default: true,
+      description: 'containers of this network reach each other; without, each reaches the gateway and what is beyond',
     },
     internal: {
       type: 'boolean', default: false,

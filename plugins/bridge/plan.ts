@@ -5,6 +5,7 @@ import { lackingInKernel, requireKinds } from '#cni/kernel.ts'
 import type { FromSchema } from '#cni/schema.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { isAvailable as hasNftables } from '#netlink/nftables/query.ts'
+import { accessOf, isMasqueraded, refuseContradictoryAccess } from './access.ts'
 import type { schema } from './config.ts'
 
 export type Config = FromSchema<typeof schema>
@@ -56,6 +57,7 @@ export const refuseContradictions = (config: Config, layer3: boolean): void => {
       'an interface that is down can have no routes',
     )
   }
+  refuseContradictoryAccess(config)
   if (config.internal && config.ipMasq) {
     throw invalidConfig('internal true and ipMasq true exclude each other', 'an internal network has no way out')
   }
@@ -97,6 +99,8 @@ export const refuseUnsupported = (config: Partial<Config>, host: Namespace): voi
 /** For STATUS: what ADD would find missing in this kernel. @throws CniError 50 */
 export const requireKernel = (config: Config, host: Namespace): void => {
   requireKinds(host, 'bridge', 'veth')
-  const usesNftables = config.macspoofchk || config.internal || (config.ipMasq && config.ipMasqBackend === 'nftables')
+  const masquerades = isMasqueraded(config, 'ipv4') || isMasqueraded(config, 'ipv6')
+  const usesNftables = config.macspoofchk || config.internal || accessOf(config) !== undefined ||
+    (masquerades && config.ipMasqBackend === 'nftables')
   if (usesNftables && !hasNftables(host.netfilter)) throw lackingInKernel('nftables')
 }

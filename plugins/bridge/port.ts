@@ -5,11 +5,13 @@ import { hostLinkName, networkLabel, type Attachment } from '#net/attachment.ts'
 import { containerPorts, ensureBridge, raiseBridge } from '#net/bridge.ts'
 import { create, type Undo } from '#net/creation.ts'
 import { whileHostIsLocked } from '#net/host-lock.ts'
+import * as gatewayMode from '#net/gateway-mode.ts'
 import * as internal from '#net/internal.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { addVeth } from '#net/veth.ts'
 import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
 import { errnoOf } from '#sys/errno.ts'
+import { accessOf } from './access.ts'
 import { isGateway, routedLink, wantsVlans, type Config } from './plan.ts'
 import { checkVlans, ensureVlanGateway, joinVlans } from './vlan.ts'
 
@@ -30,6 +32,9 @@ export interface Place {
   /** Whether other containers are on the bridge by now. */
   isShared(): boolean
 }
+
+/** Whether frames of a container reach the gateway only. */
+const isIsolated = ({ portIsolation, icc }: Config): boolean => portIsolation || !icc
 
 /**
  * Joins the container to its bridge, which is made if there is none. To be called with the shared lock, so that nobody
@@ -64,15 +69,16 @@ export const join = (
   const port = host.link.get(hostLinkName(attachment))
   // One port is this container's own, which is taken back last.
   const isShared = (): boolean => containerPorts(host, master.index).length > 1
-  if (config.internal) {
-    // It belongs to the bridge, so DEL leaves it and GC takes it away with the bridge.
-    const takeBack = (): void => whileHostIsLocked('exclusive', () => {
-      if (!isShared()) internal.remove(host, routedLink(config))
-    })
-    create(undo, 'isolation', takeBack, () => internal.add(host, routedLink(config)))
-  }
-  if (config.hairpinMode || config.portIsolation) {
-    host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +config.portIsolation })
+  // These belong to the bridge, so DEL leaves them and GC takes them away with the bridge.
+  const guard = (what: string, remove: (host: Namespace, link: string) => void, add: () => void): void =>
+    create(undo, what, () => whileHostIsLocked('exclusive', () => {
+      if (!isShared()) remove(host, routedLink(config))
+    }), add)
+  if (config.internal) guard('isolation', internal.remove, () => internal.add(host, routedLink(config)))
+  const access = accessOf(config)
+  if (access) guard('gateway mode', gatewayMode.remove, () => gatewayMode.add(host, routedLink(config), access))
+  if (config.hairpinMode || isIsolated(config)) {
+    host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +isIsolated(config) })
   }
   joinVlans(host, port.index, config)
   return { master, gateway, port, isShared }
@@ -88,7 +94,7 @@ export const checkPort = (host: Namespace, link: Link, master: Link, config: Con
   expect(`state of ${port.name}`, port.up ? 'up' : 'down', 'up')
   if (!config.disableContainerInterface) expect(`carrier of ${port.name}`, port.operstate, OPERSTATE_UP)
   expect(`hairpin of ${port.name}`, port.port?.hairpin === 1, config.hairpinMode)
-  expect(`isolation of ${port.name}`, port.port?.isolated === 1, config.portIsolation)
+  expect(`isolation of ${port.name}`, port.port?.isolated === 1, isIsolated(config))
   checkVlans(host, port, config)
   return port
 }
