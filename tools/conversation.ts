@@ -1,7 +1,8 @@
 // For *.kernel.test.ts: who answers whom, over TCP and UDP (traffic.ts).
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Namespace } from '#net/namespace.ts'
 
 interface Test { teardown(step: () => unknown): unknown }
@@ -27,9 +28,11 @@ export const serve = async (t: Test, where: Namespace, ...ports: readonly number
 }
 
 /** Asks from a namespace, all questions at once; undefined stands for each that nobody answered. */
-export const ask = (from: Namespace, questions: readonly Question[]): (Answer | undefined)[] => {
-  const { stdout } = from.run(() =>
-    spawnSync(process.execPath, [...traffic, 'ask', JSON.stringify(questions)], { encoding: 'utf8' }))
+export const ask = async (
+  from: Namespace, questions: readonly Question[],
+): Promise<readonly (Answer | undefined)[]> => {
+  const { stdout } = await from.run(() =>
+    promisify(execFile)(process.execPath, [...traffic, 'ask', JSON.stringify(questions)]))
   return (JSON.parse(stdout) as (string | null)[]).map(answer => {
     const [port, seenAs = ''] = answer?.split(' ') ?? []
     return port === undefined ? undefined : { port: Number(port), seenAs }

@@ -11,7 +11,13 @@ import { anotherNamespace, connect, ownNamespace } from './kernel.ts'
 interface Test { teardown(step: () => void): unknown }
 
 /** What may differ from call to call; `containerId` is `c1` and `ifName` is `eth0` unless stated. */
-interface Circumstances { readonly containerId?: string; readonly ifName?: string; readonly args?: string }
+interface Circumstances {
+  readonly containerId?: string
+  readonly ifName?: string
+  readonly args?: string
+  /** Another driver of this host, for chains. */
+  readonly driver?: AnyDriver
+}
 
 /** A host for one driver. IPAM plugins are those of build/bin. */
 export class Node {
@@ -59,10 +65,10 @@ export class Node {
   /** One verb. @param pod undefined leaves CNI_NETNS empty @returns the result of an ADD */
   call(
     verb: string, pod: Namespace | undefined, config = this.config(),
-    { containerId = 'c1', ifName = 'eth0', args = '' }: Circumstances = {},
+    { containerId = 'c1', ifName = 'eth0', args = '', driver = this.#driver }: Circumstances = {},
   ): Json | undefined {
     let result: Json | undefined
-    invoke(this.#driver, {
+    invoke(driver, {
       variables: {
         CNI_COMMAND: verb, CNI_CONTAINERID: containerId, CNI_NETNS: pod?.path ?? '', CNI_IFNAME: ifName, CNI_ARGS: args,
         CNI_PATH: resolve('build/bin'), PATH: process.env['PATH'],

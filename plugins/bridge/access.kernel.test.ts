@@ -17,14 +17,19 @@ const neighbourhood = {
   own: ['192.0.2.1/24', '2001:db8::1/64'], there: ['192.0.2.2/24', '192.0.2.3/24', '2001:db8::2/64'],
 } as const
 
+const neighbours = ['192.0.2.2', '2001:db8::2'] as const
+
 const PORT = 80
 
 const everywhere = (port = PORT): Question[] => Object.values(container)
   .flatMap(address => (['tcp', 'udp'] as const).map(protocol => ({ protocol, address, port })))
 
+const each = async (from: Namespace, port?: number): Promise<boolean[]> =>
+  (await ask(from, everywhere(port))).map(answer => answer !== undefined)
+
 /** Whether any, or all, of the questions to the container are answered; mixed answers are told. */
-const reached = (from: Namespace, port = PORT): boolean | string => {
-  const answers = ask(from, everywhere(port)).map(answer => answer !== undefined)
+const reached = async (from: Namespace, port = PORT): Promise<boolean | string> => {
+  const answers = await each(from, port)
   return answers.every(yes => yes === answers[0]) ? answers[0]! : answers.join()
 }
 
@@ -63,20 +68,20 @@ test('gateway modes', { skip }, async t => {
       const result = node.call('ADD', pod, config)
       node.call('ADD', sibling, config, { containerId: 'c2' })
       node.call('CHECK', pod, { ...config, prevResult: result })
-      t.equal(reached(outside), direct, 'a neighbour that routes to the container')
-      t.equal(reached(sibling), true, 'the same bridge')
-      t.equal(reached(host), true, 'the host')
+      t.equal(await reached(outside), direct, 'a neighbour that routes to the container')
+      t.equal(await reached(sibling), true, 'the same bridge')
+      t.equal(await reached(host), true, 'the host')
       t.equal(pings(outside, '10.1.2.2'), echo, 'echo from the neighbour')
       t.equal(pings(outside, 'fd00:1::2'), echo, 'echo in IPv6')
-      const answers = ask(pod, ['192.0.2.2', '2001:db8::2'].map(address => ({ protocol: 'tcp', address, port: PORT })))
+      const answers = await ask(pod, neighbours.map(address => ({ protocol: 'tcp', address, port: PORT })))
       t.same(answers.map(answer => answer?.seenAs), seenAs, 'what the neighbour sees of the container')
       if (mode === 'routed') {
         openPorts.open(host, attachment, Object.values(container).flatMap(containerIp =>
           (['tcp', 'udp'] as const).map(protocol => ({ containerIp, protocol, containerPort: PORT }))))
-        t.equal(reached(outside), published, 'a published port')
-        t.equal(reached(outside, 81), false, 'another')
+        t.equal(await reached(outside), published, 'a published port')
+        t.equal(await reached(outside, 81), false, 'another')
         openPorts.shut(host, attachment)
-        t.equal(reached(outside), false, 'shut')
+        t.equal(await reached(outside), false, 'shut')
       }
       end(config)
       t.same(node.links, ['up0'])
@@ -87,9 +92,9 @@ test('gateway modes', { skip }, async t => {
   t.test('a mode for one family leaves the other open', async t => {
     const config = node.config({ gatewayMode: { ipv6: 'nat' } })
     node.call('ADD', pod, config)
-    t.same(ask(outside, everywhere()).map(answer => answer !== undefined), [true, true, false, false])
+    t.same(await each(outside), [true, true, false, false])
     node.call('ADD', sibling, node.config(both('nat')), { containerId: 'c2' })
-    t.equal(reached(outside), false, 'what the next container is configured with counts')
+    t.equal(await reached(outside), false, 'what the next container is configured with counts')
     end(config)
   })
 
@@ -98,11 +103,11 @@ test('gateway modes', { skip }, async t => {
     const result = node.call('ADD', pod, config)
     node.call('ADD', sibling, config, { containerId: 'c2' })
     node.call('CHECK', pod, { ...config, prevResult: result })
-    t.equal(reached(sibling), false, 'the same bridge')
+    t.equal(await reached(sibling), false, 'the same bridge')
     for (const dst of ['10.1.2.2/32', 'fd00:1::2/128'])
       sibling.route.add({ dst, via: dst.includes(':') ? 'fd00:1::1' : '10.1.2.1', dev: sibling.link.get('eth0').index })
-    t.equal(reached(sibling), false, 'by way of the gateway')
-    t.equal(reached(outside), true, 'a neighbour')
+    t.equal(await reached(sibling), false, 'by way of the gateway')
+    t.equal(await reached(outside), true, 'a neighbour')
     t.ok(pings(sibling, '10.1.2.1'), 'the gateway')
     output(host, 'nft', ['flush', 'chain', 'inet', 'fairlead', 'network_br0'])
     t.throws(() => node.call('CHECK', pod, { ...config, prevResult: result }), /a rule of chain network_br0 is missing/)
@@ -116,7 +121,7 @@ test('gateway modes', { skip }, async t => {
     const config = node.config({ ...both('nat'), snat: { ipv4: '192.0.2.9', ipv6: '2001:db8::9' } })
     const result = node.call('ADD', pod, config)
     node.call('CHECK', pod, { ...config, prevResult: result })
-    const answers = ask(pod, ['192.0.2.2', '2001:db8::2'].map(address => ({ protocol: 'udp', address, port: PORT })))
+    const answers = await ask(pod, neighbours.map(address => ({ protocol: 'udp', address, port: PORT })))
     t.same(answers.map(answer => answer?.seenAs), ['192.0.2.9', '2001:db8::9'])
     end(config)
     t.equal(output(host, 'nft', ['list', 'ruleset']), '')
@@ -125,11 +130,11 @@ test('gateway modes', { skip }, async t => {
   t.test('trusted interfaces reach what is published, and isolated networks have no gateway', async t => {
     const config = node.config({ ...both('nat'), trustedInterfaces: ['up0'] })
     node.call('ADD', pod, config)
-    t.equal(reached(outside), false)
+    t.equal(await reached(outside), false)
     openPorts.open(host, attachment, [{ containerIp: '10.1.2.2', protocol: 'tcp', containerPort: PORT }])
-    t.same(ask(outside, everywhere()).map(answer => answer !== undefined), [true, false, false, false])
+    t.same(await each(outside), [true, false, false, false])
     openPorts.collect(host, 'net', [])
-    t.equal(reached(outside), false)
+    t.equal(await reached(outside), false)
     end(config)
     const isolated = node.config({ ...both('isolated'), internal: true, isDefaultGateway: false, isGateway: true })
     const result = node.call('ADD', pod, isolated)
