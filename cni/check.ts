@@ -3,7 +3,7 @@ import { errnoOf } from '#sys/errno.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { familyOf } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
-import type { Route as KernelRoute } from '#netlink/route/route.ts'
+import { RT_TABLE_MAIN, type Route as KernelRoute } from '#netlink/route/route.ts'
 import { canonicalPrefix } from '#net/prefix.ts'
 import { CniError, invalidConfig } from './errors.ts'
 import { nextHop, type Interface, type Result, type Route } from './result.ts'
@@ -34,18 +34,22 @@ export const requirePrevious = (previous: Result | undefined): Result => {
 
 const isDefault = (dst: string): boolean => dst.endsWith('/0')
 
-/** A later plugin may have moved a route to another table, so any table will do unless the result names one. */
+/** A later plugin may have moved a route out of the main table, so any table will do unless the result names one. */
 const hasRoute = (routes: readonly KernelRoute[], { dst, gw, table }: Route, via: string | undefined): boolean =>
-  routes.some(route => route.dst === canonicalPrefix(dst) && (table === undefined || route.table === table) &&
+  routes.some(route => route.dst === canonicalPrefix(dst) &&
+    (table === undefined || table === RT_TABLE_MAIN || route.table === table) &&
     (isDefault(dst) ? gw === undefined || route.via !== undefined : via === undefined || route.via === via))
 
 /**
  * Compares the container's interface with a result: presence, state, hardware address, addresses, routes. What others
  * have added beside it is fine.
+ * @param isSought whether a routing table is one where the interface's routes may be
  * @returns the link, for what is special to its kind
  * @throws CniError 102 that names the difference, 7 when the result does not speak of the interface
  */
-export const checkInterface = (pod: Namespace, ifName: string, result: Result): Link => {
+export const checkInterface = (
+  pod: Namespace, ifName: string, result: Result, isSought = (_table: number): boolean => true,
+): Link => {
   const at = result.interfaces.findIndex(entry => entry.name === ifName && entry.sandbox === pod.path)
   if (at < 0) {
     throw invalidConfig(
@@ -65,7 +69,7 @@ export const checkInterface = (pod: Namespace, ifName: string, result: Result): 
     if (!addresses.has(canonicalPrefix(address))) throw broken(`${ifName} has lost ${address}`)
   }
 
-  const routes = pod.route.list().filter(route => route.dev === link.index)
+  const routes = pod.route.list().filter(({ dev, table = RT_TABLE_MAIN }) => dev === link.index && isSought(table))
   for (const route of result.routes) {
     const via = nextHop(route, own)
     if (!hasRoute(routes, route, via)) {

@@ -71,6 +71,8 @@ export interface Driver<S extends Schema = Schema> {
   readonly validate: Validate
   /** Keys of CNI_ARGS that the plugin reads; a plugin without this key ignores the variable. */
   readonly args?: readonly string[]
+  /** CNI_NETNS may be the plugin's own namespace without CNI_NETNS_OVERRIDE; the driver says what it has to be. */
+  readonly sharesHost?: true
   add(call: Add<FromSchema<S>>): Result
   check(call: Check<FromSchema<S>>): void
   del(call: Del<FromSchema<S>>): void

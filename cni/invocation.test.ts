@@ -86,3 +86,18 @@ test('the environment is judged before stdin is read', async t => {
   const surroundings = around('ADD', {}, { stdin() { throw new Error('read') } })
   t.throws(() => invoke(noting([]), { ...surroundings, variables: { CNI_COMMAND: 'ADD' } }), { code: 4 })
 })
+
+test('the plugin\'s own namespace is for drivers that share it', async t => {
+  const own = { CNI_NETNS: '/proc/thread-self/ns/net' }
+  const inOwn = (driver: AnyDriver, verb: string): void => {
+    const { variables, ...rest } = around(verb, {})
+    invoke(driver, { ...rest, variables: { ...variables, ...own } })
+  }
+  const notes: string[] = []
+  t.throws(() => inOwn(noting(notes), 'ADD'), { code: 8 })
+  t.same(notes, [], 'before any work')
+  t.throws(() => inOwn(noting(notes), 'DEL'), { code: 8 })
+  t.same(notes.splice(0), ['del one', 'del two'])
+  for (const verb of ['ADD', 'DEL']) inOwn({ ...noting(notes), sharesHost: true }, verb)
+  t.same(notes, ['add', 'del one', 'del two'])
+})

@@ -110,6 +110,8 @@ class Invocation implements Disposable {
 
   [Symbol.dispose](): void { this.#host[Symbol.dispose]() }
 
+  get #isForbidden(): boolean { return !this.#driver.sharesHost && isForbiddenNetns(this.#environment) }
+
   #validated(): never { return validated(this.#driver.schema, this.#driver.validate, this.#network.raw) as never }
 
   /** For verbs that clean up: what of the configuration still makes sense. */
@@ -138,7 +140,7 @@ class Invocation implements Disposable {
 
   #add(): void {
     const { raw, cniVersion } = this.#network
-    if (isForbiddenNetns(this.#environment)) throw forbiddenNetns(this.#environment)
+    if (this.#isForbidden) throw forbiddenNetns(this.#environment)
     const config = this.#validated()
     const previous = readPrevious(raw, cniVersion)
     this.#ipam.find()
@@ -172,7 +174,7 @@ class Invocation implements Disposable {
     const { netns } = this.#environment
     const cleanup = new Cleanup()
     const attempt = cleanup.attempt.bind(cleanup)
-    const forbidden = isForbiddenNetns(this.#environment)
+    const forbidden = this.#isForbidden
     // Nothing is touched inside the plugin's own namespace, but what the attachment has on the host may not stay
     // behind.
     using pod = forbidden || this.#driver.kind === 'ipam' ? undefined : openPodIfThere(netns, warn)

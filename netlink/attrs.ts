@@ -27,7 +27,7 @@ export const struct = <const F extends Fields>(fields: F): StructCodec<F> => {
       const value: Record<string, number> = {}
       for (const name in fields) {
         const field = fields[name]!
-        value[name] = field.decode(data.subarray(at))
+        value[name] = field.decode(data, at)
         at += field.size
       }
       return value as Struct<F>

@@ -12,28 +12,32 @@ export interface Codec<T> {
   /** @throws RangeError when the bytes are too few */
   decode(bytes: Uint8Array): T
 }
-export type Fixed<T> = Codec<T> & { readonly size: number }
+/** Those of numbers read at an offset, too: thousands of headers need no view of their own for each field. */
+export interface Fixed<T> extends Codec<T> {
+  readonly size: number
+  decode(bytes: Uint8Array, at?: number): T
+}
 export type Decoded<C> = C extends { decode(bytes: Uint8Array): infer T } ? T : never
 
 const little = (size: number): Fixed<number> => ({
   size,
   encode: (out, value) => out.set(out.reserve(size), size, value),
-  decode: bytes => readNumber(bytes, 0, size),
+  decode: (bytes, at = 0) => readNumber(bytes, at, size),
 })
 
 const network = (size: number): Fixed<number> => ({
   size,
   encode: (out, value) => out.setNetwork(out.reserve(size), size, value),
-  decode: bytes => {
-    readNumber(bytes, 0, size)
-    return bytes.subarray(0, size).reduce((value, byte) => value * 256 + byte, 0)
+  decode: (bytes, at = 0) => {
+    readNumber(bytes, at, size)
+    return bytes.subarray(at, at + size).reduce((value, byte) => value * 256 + byte, 0)
   },
 })
 
 export const u8 = little(1)
 export const u16 = little(2)
 export const u32 = little(4)
-export const i32: Fixed<number> = { ...u32, decode: bytes => u32.decode(bytes) | 0 }
+export const i32: Fixed<number> = { ...u32, decode: (bytes, at) => u32.decode(bytes, at) | 0 }
 export const be16 = network(2)
 export const be32 = network(4)
 

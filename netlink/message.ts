@@ -25,7 +25,7 @@ export interface Request {
   readonly body: (out: ByteBuffer) => void
 }
 
-/** One message of the kernel's answer. `body` is a copy and may be kept. */
+/** One message of the kernel's answer. */
 export interface Message {
   readonly type: number
   readonly flags: number
@@ -42,7 +42,7 @@ export const frame = (out: ByteBuffer, request: Request, sequence: number, extra
   out.align()
 }
 
-/** Splits one datagram into its messages. */
+/** Splits one datagram into its messages, whose bodies share its memory. */
 export const messages = (datagram: Uint8Array): readonly Message[] => {
   const found: Message[] = []
   for (let at = 0; at + header.size <= datagram.length;) {
@@ -50,7 +50,7 @@ export const messages = (datagram: Uint8Array): readonly Message[] => {
     if (length < header.size || at + length > datagram.length) {
       throw new RangeError(`netlink message of ${length} bytes in a rest of ${datagram.length - at}`)
     }
-    found.push({ type, flags: set, sequence, body: datagram.slice(at + header.size, at + length) })
+    found.push({ type, flags: set, sequence, body: datagram.subarray(at + header.size, at + length) })
     at += (length + 3) & ~3
   }
   return found

@@ -1,12 +1,11 @@
 // A netlink socket. Blocking: the kernel works a request off while it is written, the answer is there to be read.
 import { close, readInto, writeAll } from '#sys/file.ts'
 import { tolerate } from '#sys/errno.ts'
-import { setsockopt, socket } from '#sys/libc.ts'
-import { attrs } from './attrs.ts'
-import { ByteBuffer, readNumber } from './buffer.ts'
-import { text, u32 } from './codec.ts'
+import { isReadable, setsockopt, socket } from '#sys/libc.ts'
+import { ByteBuffer } from './buffer.ts'
 import { NetlinkError } from './error.ts'
-import { answer, flags, frame, header, messages, type Message, type Request } from './message.ts'
+import { answer, flags, frame, messages, type Message, type Request } from './message.ts'
+import { refusal } from './refusal.ts'
 
 // include/linux/socket.h, include/uapi/linux/netlink.h
 const AF_NETLINK = 16
@@ -21,29 +20,29 @@ const SO_SNDBUFFORCE = 32
 /** What a message may measure without asking: less than net.core.wmem_default of every kernel. */
 const DEFAULT_SEND_BUFFER = 1 << 16
 
-export const protocol = { route: 0, netfilter: 12 } as const
-
-const explanation = attrs({ message: [1, text], offset: [2, u32] })
-
-/** The refusal in an error or done message, or undefined when it is a success. */
-const refusal = (operation: string, { type, flags: set, body }: Message): NetlinkError | undefined => {
-  const errno = -(readNumber(body, 0, 4) | 0)
-  if (errno === 0) return undefined
-  const quoted = type === answer.done ? 0 : set & flags.capped ? header.size : readNumber(body, 4, 4)
-  const reason = set & flags.explained ? explanation.decode(body.subarray(4 + quoted)).message : undefined
-  return new NetlinkError(operation, errno, reason)
-}
+export const protocol = { route: 0, diagnosis: 4, netfilter: 12 } as const
 
 const DUMP_ATTEMPTS = 5
 
-// One for all sockets: a message is copied out before the next one is read. A dump fills at most 32 KiB of it at a
-// time.
+const kept = (message: Message): Message => ({ ...message, body: message.body.slice() })
+
+// One for all sockets: what is kept of a message is copied out before the next one is read. A dump fills at most
+// 32 KiB of it at a time.
 const datagram = new Uint8Array(1 << 16)
+
+/** One of several requests that the kernel has refused. */
+export interface Refusal { readonly request: Request; readonly error: NetlinkError }
+
+// So many refusals, or answers, fit the receive buffer of every kernel (net.core.rmem_default) whatever they say.
+const REFUSALS_AT_ONCE = 64
+const ANSWERS_AT_ONCE = 32
 
 /** A netlink socket in the network namespace that the thread is in when it is made; it stays there for good. */
 export class Socket implements Disposable {
   readonly #fd: number
   #sequence = 0
+  /** A read has failed, so that answers may be left. */
+  #isBehind = false
 
   /** @param family one of `protocol` @throws SyscallError */
   constructor(family: number) {
@@ -57,10 +56,16 @@ export class Socket implements Disposable {
    * interrupted is repeated.
    * @throws NetlinkError when the kernel refuses, or when a dump does not come to rest
    */
-  request(request: Request): Message[] {
+  request(request: Request): Message[] { return this.dump(request, kept) }
+
+  /**
+   * The same where thousands of messages come back.
+   * @param read makes of each what is to be kept; the message is gone afterwards
+   */
+  dump<T>(request: Request, read: (message: Message) => T): T[] {
     for (let attempt = 1; ; attempt++) {
-      const replies = this.#exchange(request)
-      if (!replies.some(reply => reply.flags & flags.dumpInterrupted)) return replies
+      const replies = this.#exchange(request, read)
+      if (replies !== 'interrupted') return replies
       if (attempt === DUMP_ATTEMPTS) {
         throw new NetlinkError(request.operation, 4, 'the dump was interrupted again and again')
       }
@@ -78,9 +83,31 @@ export class Socket implements Disposable {
         if (message.sequence !== sequence) continue
         const failure = message.type === answer.error ? refusal(request.operation, message) : undefined
         if (failure) throw failure
-        return message
+        return kept(message)
       }
     }
+  }
+
+  /**
+   * Sends requests for one thing each, many in one write.
+   * @returns for each the kernel's answer or its refusal
+   */
+  getAll(requests: readonly Request[]): (Message | NetlinkError)[] {
+    const answers: (Message | NetlinkError)[] = []
+    for (let at = 0; at < requests.length; at += ANSWERS_AT_ONCE) {
+      const batch = requests.slice(at, at + ANSWERS_AT_ONCE)
+      const first = this.#sendAll(batch, 0)
+      for (let open = batch.length; open > 0;) {
+        for (const message of this.#receive()) {
+          const request = batch[message.sequence - first]
+          if (request === undefined) continue
+          const failure = message.type === answer.error ? refusal(request.operation, message) : undefined
+          answers[at + message.sequence - first] = failure ?? kept(message)
+          open--
+        }
+      }
+    }
+    return answers
   }
 
   /**
@@ -88,14 +115,31 @@ export class Socket implements Disposable {
    * @throws NetlinkError for the first that was refused; the later ones have been tried all the same
    */
   requestAll(requests: readonly Request[]): void {
-    const out = new ByteBuffer(1024)
-    const open = new Map<number, Request>()
-    for (const request of requests) {
-      open.set(++this.#sequence, request)
-      frame(out, request, this.#sequence, flags.ack)
+    const [first] = this.attemptAll(requests)
+    if (first) throw first.error
+  }
+
+  /**
+   * Sends any number of requests, many in one write; the kernel works them off in order, each on its own.
+   * @returns those that were refused
+   */
+  attemptAll(requests: readonly Request[]): Refusal[] {
+    const refusals: Refusal[] = []
+    for (let at = 0; at < requests.length; at += REFUSALS_AT_ONCE) {
+      const batch = requests.slice(at, at + REFUSALS_AT_ONCE)
+      const first = this.#sendAll(batch, flags.ack)
+      const last = this.#sequence
+      for (let pending = true; pending;) {
+        for (const message of this.#receive()) {
+          const request = batch[message.sequence - first]
+          if (request === undefined || message.type !== answer.error) continue
+          const error = refusal(request.operation, message)
+          if (error) refusals.push({ request, error })
+          if (message.sequence === last) pending = false
+        }
+      }
     }
-    writeAll(this.#fd, out.bytes)
-    this.#settle(open)
+    return refusals
   }
 
   /**
@@ -117,7 +161,7 @@ export class Socket implements Disposable {
     frame(out, end, ++this.#sequence, 0)
     // A transaction is one message, however long.
     if (out.length > DEFAULT_SEND_BUFFER) this.#widen(2 * out.length)
-    writeAll(this.#fd, out.bytes)
+    this.#write(out.bytes)
 
     let first: NetlinkError | undefined
     for (let pending = true; pending;) {
@@ -140,42 +184,60 @@ export class Socket implements Disposable {
     if (!forced) setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUF, bytes)
   }
 
-  #receive(): readonly Message[] { return messages(datagram.subarray(0, readInto(this.#fd, datagram))) }
+  #write(requests: Uint8Array): void {
+    if (this.#isBehind) this.#catchUp()
+    writeAll(this.#fd, requests)
+  }
+
+  #receive(): readonly Message[] {
+    this.#isBehind = true
+    const received = messages(datagram.subarray(0, readInto(this.#fd, datagram)))
+    this.#isBehind = false
+    return received
+  }
+
+  /**
+   * Reads what an exchange has left that broke off: the kernel refuses a second dump beside the first, and drops
+   * without another word what a full buffer has no room for.
+   */
+  #catchUp(): void {
+    while (isReadable(this.#fd, 0)) tolerate(['ENOBUFS'], () => readInto(this.#fd, datagram))
+    this.#isBehind = false
+  }
 
   #send(request: Request, extraFlags: number): number {
     const out = new ByteBuffer()
     frame(out, request, ++this.#sequence, extraFlags)
-    writeAll(this.#fd, out.bytes)
+    this.#write(out.bytes)
     return this.#sequence
   }
 
-  #exchange(request: Request): Message[] {
+  /** @param lastFlags for the last one only: refusals come unasked @returns the number of the first */
+  #sendAll(requests: readonly Request[], lastFlags: number): number {
+    const out = new ByteBuffer(1024)
+    const first = this.#sequence + 1
+    requests.forEach((request, i) =>
+      frame(out, request, ++this.#sequence, i === requests.length - 1 ? lastFlags : 0))
+    this.#write(out.bytes)
+    return first
+  }
+
+  #exchange<T>(request: Request, read: (message: Message) => T): T[] | 'interrupted' {
     const sequence = this.#send(request, flags.ack)
-    const replies: Message[] = []
+    const replies: T[] = []
+    let interrupted = false
     for (;;) {
       for (const message of this.#receive()) {
         if (message.sequence !== sequence) continue
         if (message.type !== answer.error && message.type !== answer.done) {
-          replies.push(message)
+          interrupted ||= (message.flags & flags.dumpInterrupted) !== 0
+          replies.push(read(message))
           continue
         }
         const failure = refusal(request.operation, message)
         if (failure) throw failure
-        return replies
+        return interrupted ? 'interrupted' : replies
       }
     }
-  }
-
-  #settle(open: Map<number, Request>): void {
-    let first: NetlinkError | undefined
-    while (open.size > 0) {
-      for (const message of this.#receive()) {
-        const request = open.get(message.sequence)
-        if (request === undefined || message.type !== answer.error) continue
-        open.delete(message.sequence)
-        first ??= refusal(request.operation, message)
-      }
-    }
-    if (first) throw first
   }
 }

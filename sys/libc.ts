@@ -27,6 +27,7 @@ const groups: readonly Readonly<Record<string, Signature>>[] = [
   },
   { poll: [['ptr', 'u64', 'i32'], 'i32'], __errno_location: location },
   { unshare: [['i32'], 'i32'], __errno_location: location },
+  { connect: [['i32', 'ptr', 'u32'], 'i32'], __errno_location: location },
   { ioctl: [['i32', 'u64', 'ptr'], 'i32'], __errno_location: location },
 ]
 
@@ -156,6 +157,31 @@ export const setsockopt = (fd: number, level: number, name: number, value: numbe
   invoke('setsockopt', undefined, fd, level, name, new Uint8Array(new Int32Array([value]).buffer), 4)
 }
 
+const AF_UNIX = 1
+const SOCK_STREAM = 1
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const LONGEST_SOCKET_NAME = 107 // sun_path of include/uapi/linux/un.h, less a closing NUL
+
+/**
+ * A stream socket that is connected to another process, for use with `isReadable`: connect(2), unix(7).
+ * @param name a path, or behind a NUL a name in the abstract namespace
+ * @throws SyscallError
+ */
+export const connectUnix = (name: string): number => {
+  const path = utf8.encode(name)
+  if (path.length > LONGEST_SOCKET_NAME) throw new SyscallError('connect', EINVAL, name)
+  const address = Uint8Array.of(AF_UNIX, 0, ...path, ...name.startsWith('\0') ? [] : [0])
+  const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  try {
+    invoke('connect', name, fd, address, address.length)
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+  return fd
+}
+
 const CLONE_NEWNET = 0x40000000
 
 /** Moves the calling thread into the network namespace behind `fd`: setns(2). @throws SyscallError */
@@ -178,3 +204,9 @@ export const ioctl = (fd: number, request: number, argument: Uint8Array | number
   // As a pointer a number has to be a bigint for Node.
   invoke('ioctl', undefined, fd, BigInt(request), typeof argument === 'number' ? BigInt(argument) : argument)
 }
+
+/** The address of memory, for structures that point to others. It must be kept alive, and in use, until it is read. */
+export const addressOf = (memory: Uint8Array): bigint =>
+  process.versions['bun']
+    ? BigInt(require('bun:ffi').ptr(memory))
+    : process.getBuiltinModule('node:ffi').getRawPointer(memory)

@@ -42,7 +42,7 @@ const simple = {
 } satisfies Record<string, Datatype>
 
 /** A key type as nft spells it; concatenations are joined by ` . `. */
-export type KeyType = keyof typeof simple | 'ifname . ether_addr' | 'inet_proto . inet_service' |
+export type KeyType = keyof typeof simple | 'ifname . ether_addr' | 'ifname . ifname' | 'inet_proto . inet_service' |
   `${'ipv4' | 'ipv6'}_addr . inet_service` | `inet_proto . ${'ipv4' | 'ipv6'}_addr . inet_service` |
   `${'ipv4' | 'ipv6'}_addr . inet_proto . inet_service`
 

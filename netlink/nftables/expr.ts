@@ -1,7 +1,7 @@
 // nft expressions as attribute tables: enum nft_*_attributes of include/uapi/linux/netfilter/nf_tables.h.
 // Everything on this bus is in network byte order.
 import { attrs, byKind, list, nest, type ByKind } from '../attrs.ts'
-import { be32, be64, bytes, choice, text, type Codec } from '../codec.ts'
+import { be32, be64, bytes, choice, text, u8, type Codec } from '../codec.ts'
 
 const codes = {
   drop: 0, accept: 1, continue: 0xffffffff, break: 0xfffffffe, jump: 0xfffffffd, goto: 0xfffffffc, return: 0xfffffffb,
@@ -30,6 +30,13 @@ export const expressions = {
   lookup: attrs({ set: [1, text], sreg: [2, be32], dreg: [3, be32], flags: [5, be32] }),
   immediate: attrs({ dreg: [1, be32], data: [2, data] }),
   counter: attrs({ bytes: [1, be64], packets: [2, be64] }),
+  rt: attrs({ dreg: [1, be32], key: [2, be32] }),
+  byteorder: attrs({
+    sreg: [1, be32], dreg: [2, be32], operator: [3, be32], length: [4, be32], size: [5, be32],
+  }),
+  exthdr: attrs({
+    dreg: [1, be32], type: [2, u8], offset: [3, be32], length: [4, be32], operator: [6, be32], sreg: [7, be32],
+  }),
   fib: attrs({ dreg: [1, be32], result: [2, be32], flags: [3, be32] }),
   ct: attrs({ dreg: [1, be32], key: [2, be32] }),
   nat: attrs({

@@ -13,6 +13,7 @@ const PAYLOAD_LINK_HEADER = 0
 const PAYLOAD_NETWORK_HEADER = 1
 const PAYLOAD_TRANSPORT_HEADER = 2
 const META_MARK = 3
+const META_IIF = 4
 const META_IIFNAME = 6
 const META_OIFNAME = 7
 const META_NFPROTO = 15
@@ -20,6 +21,7 @@ const META_L4PROTO = 16
 const CT_STATE = 0
 const CT_STATUS = 2
 const FIB_RESULT_ADDRTYPE = 3
+const FIB_F_SADDR = 1
 const FIB_F_DADDR = 2
 const RTN_LOCAL = 2 // include/uapi/linux/rtnetlink.h
 const CMP_EQ = 0
@@ -167,6 +169,20 @@ export const markHas: (bits: number) => Expr[] = flagged(dreg => ({ kind: 'meta'
 export const isForHost: readonly Expr[] = [
   { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_ADDRTYPE, flags: FIB_F_DADDR },
   compare(CMP_EQ, encoded(u32, RTN_LOCAL)),
+]
+
+/** `fib saddr type != local`: the packet has not come from the host itself. */
+export const isFromElsewhere: readonly Expr[] = [
+  { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_ADDRTYPE, flags: FIB_F_SADDR },
+  compare(CMP_NEQ, encoded(u32, RTN_LOCAL)),
+]
+
+/**
+ * `iif 0`: behind routing, the packet is the host's own, or one that a bridge passes on to another of its ports with
+ * br_netfilter looking.
+ */
+export const hasNoIngress: readonly Expr[] = [
+  { kind: 'meta', key: META_IIF, dreg: NFT_REG_1 }, compare(CMP_EQ, new Uint8Array(4)),
 ]
 
 /** `FIRST . SECOND . THIRD`, for sets and maps of such keys. */

@@ -17,6 +17,8 @@ export interface ChainInfo {
   readonly name: string
   readonly use: number
   readonly base: boolean
+  /** Of base chains: what becomes of packets that no rule decides. */
+  readonly policy: string | undefined
   readonly comment: string
 }
 export interface RuleInfo {
@@ -48,9 +50,19 @@ export const tables = (socket: Socket): Set<string> => new Set(
 /** The answers, none where the table or what is asked of it is not there. */
 const ask = (socket: Socket, question: Request): Message[] => tolerate(['ENOENT'], () => socket.request(question)) ?? []
 
+/** A table, undefined when it is not there. `use` counts its chains, sets and maps. */
+export const findTable = (
+  socket: Socket, { family, table }: TableName,
+): { readonly use: number; readonly comment: string } | undefined =>
+  ask(socket, request(`list table ${family} ${table}`, message.getTable, 0, family, tableAttrs, { name: table }))
+    .map(reply => {
+      const { use = 0, comment = '' } = tableAttrs.decode(content(reply))
+      return { use, comment }
+    })[0]
+
 const chainInfo = (reply: Message): ChainInfo & { readonly table: string } => {
-  const { table = '', name = '', use = 0, hook, comment = '' } = chainAttrs.decode(content(reply))
-  return { table, name, use, base: hook !== undefined, comment }
+  const { table = '', name = '', use = 0, hook, policy, comment = '' } = chainAttrs.decode(content(reply))
+  return { table, name, use, base: hook !== undefined, policy, comment }
 }
 
 /** The chains of a table; none when there is no such table. */

@@ -1,5 +1,5 @@
 // Statements: what a rule does, as nft writes it. Verdicts also stand in the elements of verdict maps.
-import { encoded, ip, u32 } from '../codec.ts'
+import { be16, encoded, ip, u32 } from '../codec.ts'
 import { familyOf } from '../ip.ts'
 import type { Expr, Verdict } from './expr.ts'
 import { registerAt } from './match.ts'
@@ -24,6 +24,16 @@ export const dnatToMapped = (family: keyof typeof families): readonly Expr[] => 
   kind: 'nat', type: 'dnat', family: families[family], address: NFT_REG_1, port: registerAt(addressSizes[family]),
 }]
 
+/** `dnat ip to ADDRESS:PORT` */
+export const dnatTo = (address: string, port: number): readonly Expr[] => {
+  const family = familyOf(address) === 'ipv4' ? 'ip' : 'ip6'
+  return [
+    { kind: 'immediate', dreg: NFT_REG_1, data: { value: encoded(ip, address) } },
+    { kind: 'immediate', dreg: registerAt(addressSizes[family]), data: { value: encoded(be16, port) } },
+    ...dnatToMapped(family),
+  ]
+}
+
 /** `snat ip to ADDRESS` */
 export const snatTo = (address: string): readonly Expr[] => {
   const family = familyOf(address) === 'ipv4' ? 'ip' : 'ip6'
@@ -44,6 +54,16 @@ export const setMark = (bits: number): readonly Expr[] => [
   {
     kind: 'bitwise', sreg: NFT_REG_1, dreg: NFT_REG_1, length: 4,
     mask: encoded(u32, ~bits >>> 0), xor: encoded(u32, bits),
+  },
+  { kind: 'meta', key: META_MARK, sreg: NFT_REG_1 },
+]
+
+/** `meta mark set meta mark & ~BITS` */
+export const clearMark = (bits: number): readonly Expr[] => [
+  { kind: 'meta', key: META_MARK, dreg: NFT_REG_1 },
+  {
+    kind: 'bitwise', sreg: NFT_REG_1, dreg: NFT_REG_1, length: 4,
+    mask: encoded(u32, ~bits >>> 0), xor: new Uint8Array(4),
   },
   { kind: 'meta', key: META_MARK, sreg: NFT_REG_1 },
 ]

@@ -119,6 +119,16 @@ export class Chain {
     return this
   }
 
+  /** Puts a rule behind the one of a handle, or without it at the beginning. */
+  insert(behind: bigint | undefined, ...parts: readonly RulePart[]): this {
+    const comment = parts.find(part => 'comment' in part)?.comment
+    const place = behind === undefined ? flags.create : flags.create | flags.append
+    this.#push('insert rule', message.newRule, place, ruleAttrs, {
+      table: this.#table.name, chain: this.name, expressions: expressionsOf(parts), position: behind, comment,
+    })
+    return this
+  }
+
   /** Deletes the rule of a handle, which query.ts finds. */
   deleteRule(handle: bigint): void {
     this.#push('delete rule', message.delRule, 0, ruleAttrs, { table: this.#table.name, chain: this.name, handle })

@@ -1,9 +1,11 @@
 // Translation of addresses and what goes with it, put into the kernel and read back by nft.
 import { test } from 'tap'
 import { lacks, output, ownNamespace } from '#tools/kernel.ts'
-import { concat, ct, ip, ip6, isForHost, l4proto, markHas, nfproto, th } from './match.ts'
+import {
+  concat, ct, hasNoIngress, ip, ip6, isForHost, isFromElsewhere, l4proto, markHas, nfproto, th,
+} from './match.ts'
 import { elements } from './query.ts'
-import { accept, dnatToMapped, drop, jump, setMark, snatTo, snatToMapped } from './statement.ts'
+import { accept, clearMark, dnatTo, dnatToMapped, drop, jump, setMark, snatTo, snatToMapped } from './statement.ts'
 import { commit, type RulePart, type Transaction } from './transaction.ts'
 
 const skip = lacks('nft')
@@ -18,6 +20,8 @@ const rules: Readonly<Record<'pre' | 'post' | 'other', readonly Written[]>> = {
       [concat(l4proto, ip6.daddr, th.dport).map('m6'), dnatToMapped('ip6')]],
     ['dnat ip to meta l4proto . th dport map @p4', [concat(l4proto, th.dport).map('p4'), dnatToMapped('ip')]],
     ['fib daddr type local jump other', [isForHost, jump('other')]],
+    ['dnat ip to 10.1.2.3:80', [dnatTo('10.1.2.3', 80)]],
+    ['dnat ip6 to [fd00::3]:80', [dnatTo('fd00::3', 80)]],
   ],
   post: [
     ['snat ip to ip saddr map @src', [ip.saddr.map('src'), snatToMapped('ip')]],
@@ -29,10 +33,12 @@ const rules: Readonly<Record<'pre' | 'post' | 'other', readonly Written[]>> = {
     ['ct status dnat accept', [ct.isTranslated, accept]],
     ['meta mark & 0x00002000 != 0x00000000 accept', [markHas(0x2000), accept]],
     ['meta mark set meta mark | 0x00002000', [setMark(0x2000)]],
+    ['meta mark set meta mark & 0xffffdfff', [clearMark(0x2000)]],
     ['meta l4proto . th dport @ports accept', [concat(l4proto, th.dport).inSet('ports'), accept]],
     ['ip daddr . meta l4proto . th dport @open accept', [concat(ip.daddr, l4proto, th.dport).inSet('open'), accept]],
     ['tcp dport 80 accept', [l4proto.is('tcp'), th.dport.is('80'), accept]],
     ['meta l4proto ipv6-icmp accept', [l4proto.is('ipv6-icmp'), accept]],
+    ['iif 0 fib saddr type != local accept', [hasNoIngress, isFromElsewhere, accept]],
     ['meta nfproto ipv4 drop', [nfproto.ipv4, drop]],
     ['meta nfproto ipv6 drop', [nfproto.ipv6, drop]],
   ],

@@ -28,13 +28,14 @@ const policies = { drop: 0, accept: 1 } as const
 
 const hook = nest(attrs({ number: [1, choice(be32, hooks)], priority: [2, be32signed] }))
 
-export const tableAttrs = attrs({ name: [1, text], flags: [2, be32], comment: [6, comment] })
+export const tableAttrs = attrs({ name: [1, text], flags: [2, be32], use: [3, be32], comment: [6, comment] })
 export const chainAttrs = attrs({
   table: [1, text], handle: [2, be64], name: [3, text], hook: [4, hook], policy: [5, choice(be32, policies)],
   use: [6, be32], type: [7, text], comment: [12, comment],
 })
 export const ruleAttrs = attrs({
-  table: [1, text], chain: [2, text], handle: [3, be64], expressions: [4, expressionList], comment: [7, comment],
+  table: [1, text], chain: [2, text], handle: [3, be64], expressions: [4, expressionList],
+  position: [6, be64], comment: [7, comment],
 })
 export const setAttrs = attrs({
   table: [1, text], name: [2, text], flags: [3, be32], keyType: [4, be32], keyLength: [5, be32], dataType: [6, be32],

@@ -6,17 +6,18 @@ import { familyNumber, familyOf, formatIp, parseIp } from '../ip.ts'
 import { flags, type Request } from '../message.ts'
 import type { Socket } from '../socket.ts'
 
-const RTM_NEWADDR = 20
+export const RTM_NEWADDR = 20
 const RTM_DELADDR = 21
-const RTM_GETADDR = 22
+export const RTM_GETADDR = 22
 
-const ifaddrmsg = struct({ family: u8, prefixLength: u8, flags: u8, scope: u8, index: u32 })
+/** struct ifaddrmsg of include/uapi/linux/if_addr.h. */
+export const ifaddrmsg = struct({ family: u8, prefixLength: u8, flags: u8, scope: u8, index: u32 })
 const addrAttrs = attrs({ address: [1, ip], local: [2, ip], broadcast: [4, ip], flags: [8, u32] })
 
 /** include/uapi/linux/if_addr.h */
-const IFA_F_NODAD = 0x02
+export const IFA_F_NODAD = 0x02
 const IFA_F_DADFAILED = 0x08
-const IFA_F_TENTATIVE = 0x40
+export const IFA_F_TENTATIVE = 0x40
 const IFA_F_NOPREFIXROUTE = 0x200
 
 /** An address on a link. `address` is in CIDR form, `10.1.2.3/24`. */

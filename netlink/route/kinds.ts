@@ -30,7 +30,18 @@ export const kinds = {
     flag: [2, choice(u16, { bridge: 0, private: 1, vepa: 2 })],
   }),
   vlan: attrs({ vid: [1, u16], protocol: [5, choice(be16, { '802.1q': 0x8100, '802.1ad': 0x88a8 })] }),
-  vxlan: attrs({ id: [1, u32], local: [4, ip], learning: [7, u8], port: [15, be16] }),
+  vxlan: attrs({
+    /** The VNI: RFC 7348. */
+    id: [1, u32],
+    local: [4, ip], local6: [17, ip], ttl: [5, u8], tos: [6, u8], learning: [7, u8], link: [3, u32],
+    /** The UDP port of both ends. */
+    port: [15, be16],
+    /** Checksums of the outer UDP header: all, or not over IPv6 on sending and on receiving. */
+    udpChecksum: [18, u8], zeroChecksum6Tx: [19, u8], zeroChecksum6Rx: [20, u8],
+    /** Whether the outer packet may be fragmented on its way. */
+    df: [29, choice(u8, { unset: 0, set: 1, inherit: 2 })],
+  }),
+  vrf: attrs({ table: [1, u32] }),
   dummy: attrs({}),
   ifb: attrs({}),
   /** Told only: made through /dev/net/tun. IFLA_TUN_* of include/uapi/linux/if_link.h. */

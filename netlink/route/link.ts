@@ -66,6 +66,14 @@ export interface Link extends Omit<Known, 'info' | 'name' | 'mtu' | 'altName'> {
     readonly group?: number | undefined
     readonly type?: string | undefined
     readonly multiQueue?: number | undefined
+    /** Of a VRF: the routing table of its ports. */
+    readonly table?: number | undefined
+    /** Of a VXLAN: VNI, address and port of the tunnel's own end; `port` is the number of a UDP port. */
+    readonly id?: number | undefined
+    readonly local?: string | undefined
+    readonly local6?: string | undefined
+    readonly port?: number | undefined
+    readonly learning?: number | undefined
   }
   readonly port: Port | undefined
 }
@@ -209,9 +217,13 @@ export class Links {
     return decodeLink(this.#socket.get(request(`link show ${index}`, RTM_GETLINK, 0, index, {})).body)
   }
 
-  /** ip link show: all of them, or those with this master. */
-  list({ master }: { readonly master?: number } = {}): Link[] {
-    return this.#socket.request(request('link show', RTM_GETLINK, flags.dump, 0, { master }))
+  /** ip link show: all of them, or those with this master, or of this kind. */
+  list({ master, kind }: {
+    readonly master?: number
+    readonly kind?: NonNullable<LinkSpec['info']>['kind']
+  } = {}): Link[] {
+    const info = kind && { kind } as NonNullable<LinkSpec['info']>
+    return this.#socket.request(request('link show', RTM_GETLINK, flags.dump, 0, { master, info }))
       .map(message => decodeLink(message.body))
   }
 }

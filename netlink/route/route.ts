@@ -1,46 +1,67 @@
 // ip route. Names and numbers follow the kernel's rt-route netlink spec (Documentation/netlink/specs/rt-route.yaml).
 import { attrs, nest, struct } from '../attrs.ts'
-import { bytes, ip, u16, u32, u8 } from '../codec.ts'
+import { ip, u16, u32, u8, type Codec } from '../codec.ts'
 import { familyNumber, familyOf } from '../ip.ts'
 import { flags, type Request } from '../message.ts'
 import type { Socket } from '../socket.ts'
 
-const RTM_NEWROUTE = 24
+export const RTM_NEWROUTE = 24
 const RTM_DELROUTE = 25
-const RTM_GETROUTE = 26
+export const RTM_GETROUTE = 26
 
-const rtmsg = struct({
+/** struct rtmsg of include/uapi/linux/rtnetlink.h. */
+export const rtmsg = struct({
   family: u8, dstLength: u8, srcLength: u8, tos: u8, table: u8, protocol: u8, scope: u8, type: u8, flags: u32,
 })
+const rtnexthop = struct({ length: u16, flags: u8, weight: u8, dev: u32 })
+
+/** One way of a route that has several. `content` is its attributes, `weight` one less than people say. */
+export interface Nexthop {
+  readonly dev: number
+  readonly flags: number
+  readonly weight: number
+  readonly content: Uint8Array
+}
+
+/** RTA_MULTIPATH: the ways of a route that has several. Equal IPv6 routes over two links become one. */
+export const multipath: Codec<readonly Nexthop[]> = {
+  encode(out, hops) {
+    for (const { content, ...head } of hops) {
+      rtnexthop.encode(out, { ...head, length: rtnexthop.size + content.length })
+      out.append(content)
+      out.align()
+    }
+  },
+  decode(data) {
+    const hops: Nexthop[] = []
+    for (let rest = data; rest.length >= rtnexthop.size;) {
+      const { length, ...head } = rtnexthop.decode(rest)
+      if (length < rtnexthop.size) throw new RangeError(`next hop: bad length ${length}`)
+      hops.push({ ...head, content: rest.slice(rtnexthop.size, length) })
+      rest = rest.subarray(length + 3 & ~3)
+    }
+    return hops
+  },
+}
+
 const metrics = nest(attrs({ mtu: [2, u32], advmss: [8, u32] }))
 const routeAttrs = attrs({
   dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32], prefSrc: [7, ip],
-  metrics: [8, metrics], multipath: [9, bytes], table: [15, u32],
+  metrics: [8, metrics], multipath: [9, multipath], table: [15, u32],
 })
 
-const rtnexthop = struct({ length: u16, flags: u8, hops: u8, dev: u32 })
-
-/** What RTA_MULTIPATH lists: the ways of a route that has several. Equal IPv6 routes over two links become one. */
-const nexthops = (data: Uint8Array): readonly { readonly dev: number; readonly via: string | undefined }[] => {
-  const hops = []
-  for (let rest = data; rest.length >= rtnexthop.size;) {
-    const { length, dev } = rtnexthop.decode(rest)
-    if (length < rtnexthop.size) throw new RangeError(`next hop: bad length ${length}`)
-    hops.push({ dev, via: routeAttrs.decode(rest.subarray(rtnexthop.size, length)).gateway })
-    rest = rest.subarray(length + 3 & ~3)
-  }
-  return hops
-}
-
 // include/uapi/linux/rtnetlink.h
-const RT_TABLE_MAIN = 254
-const RT_TABLE_LOCAL = 255
+export const RT_TABLE_MAIN = 254
+export const RT_TABLE_LOCAL = 255
 const RT_TABLE_UNSPEC = 0
 const RTPROT_BOOT = 3
 const RTN_UNICAST = 1
 const RTN_LOCAL = 2
 const RT_SCOPE_NOWHERE = 255
 const RTNH_F_ONLINK = 4
+
+/** A table in struct rtmsg, which has one byte for it; a number above stands in RTA_TABLE only. */
+export const shortTable = (table: number): number => table < 256 ? table : RT_TABLE_UNSPEC
 
 /** Distances: include/uapi/linux/rtnetlink.h, enum rt_scope_t. */
 export const scope = { global: 0, link: 253, host: 254 } as const
@@ -71,7 +92,7 @@ const request = (operation: string, type: number, flag: number, route: Route): R
     body(out) {
       rtmsg.encode(out, {
         family: familyNumber(familyOf(network)), dstLength: Number(length), type: RTN_UNICAST,
-        table: table < 256 ? table : RT_TABLE_UNSPEC,
+        table: shortTable(table),
         // To delete, whoever made it and at whatever distance, as ip does.
         ...type === RTM_DELROUTE
           ? { scope: route.scope ?? RT_SCOPE_NOWHERE }
@@ -118,10 +139,12 @@ export class Routes {
     return replies.flatMap(({ body }) => {
       const head = rtmsg.decode(body)
       const found = routeAttrs.decode(body.subarray(rtmsg.size))
-      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table, multipath } = found
+      const { dst, oif, gateway, priority, prefSrc, metrics: measured, table, multipath: several = [] } = found
       if (head.type !== RTN_UNICAST) return []
       const any = head.family === familyNumber('ipv6') ? '::' : '0.0.0.0'
-      const hops = oif === undefined ? nexthops(multipath ?? new Uint8Array()) : [{ dev: oif, via: gateway }]
+      const hops = oif === undefined
+        ? several.map(({ dev, content }) => ({ dev, via: routeAttrs.decode(content).gateway }))
+        : [{ dev: oif, via: gateway }]
       return hops.map(hop => ({
         ...hop, dst: `${dst ?? any}/${head.dstLength}`, src: prefSrc, priority,
         table: table ?? head.table, scope: head.scope, protocol: head.protocol,
@@ -130,13 +153,16 @@ export class Routes {
     })
   }
 
-  /** ip -6 route show table local type local dev DEV: the IPv6 addresses of a link whose packets are taken in. */
-  local6(dev: number): string[] {
+  /**
+   * ip -6 route show table local type local dev DEV: the IPv6 addresses of a link whose packets are taken in.
+   * @param table where a VRF has those of its ports
+   */
+  local6(dev: number, table = RT_TABLE_LOCAL): string[] {
     const replies = this.#socket.request({
       operation: 'route show table local', type: RTM_GETROUTE, flags: flags.dump,
       body(out) {
-        rtmsg.encode(out, { family: familyNumber('ipv6'), table: RT_TABLE_LOCAL })
-        routeAttrs.encode(out, { oif: dev })
+        rtmsg.encode(out, { family: familyNumber('ipv6'), table: shortTable(table) })
+        routeAttrs.encode(out, { oif: dev, table })
       },
     })
     return replies.filter(({ body }) => rtmsg.decode(body).type === RTN_LOCAL)

@@ -1,4 +1,5 @@
 // ip rule. Names and numbers follow the kernel's rt-rule netlink spec (Documentation/netlink/specs/rt-rule.yaml).
+import { tolerate } from '#sys/errno.ts'
 import { attrs, struct } from '../attrs.ts'
 import { ip, u32, u8 } from '../codec.ts'
 import { familyNumber, familyOf, type Family } from '../ip.ts'
@@ -56,15 +57,19 @@ export class Rules {
   /** ip rule del. @throws NetlinkError ENOENT when there is none */
   del(rule: Rule): void { this.#socket.request(request('rule del', RTM_DELRULE, 0, rule)) }
 
-  /** ip rule show, of both families. */
+  /** ip rule show, of both families; none of IPv6 where it is switched off. */
   list(): RuleInfo[] {
-    return (['ipv4', 'ipv6'] as const).flatMap(family => this.#socket.request({
-      operation: 'rule show', type: RTM_GETRULE, flags: flags.dump,
-      body: out => fibRuleHeader.encode(out, { family: familyNumber(family) }),
-    }).map(({ body }) => {
+    return (['ipv4', 'ipv6'] as const).flatMap(family => this.#dump(family).map(body => {
       const head = fibRuleHeader.decode(body)
       const { src, priority = 0, table } = ruleAttrs.decode(body.subarray(fibRuleHeader.size))
       return { family, from: src && `${src}/${head.srcLength}`, table: table ?? head.table, priority }
     }))
+  }
+
+  #dump(family: Family): readonly Uint8Array[] {
+    return tolerate(['EAFNOSUPPORT', 'EOPNOTSUPP'], () => this.#socket.request({
+      operation: 'rule show', type: RTM_GETRULE, flags: flags.dump,
+      body: out => fibRuleHeader.encode(out, { family: familyNumber(family) }),
+    }).map(({ body }) => body)) ?? []
   }
 }

@@ -1,5 +1,6 @@
 // tc: queueing disciplines and the filter that shaping needs. Names and numbers follow the kernel's tc netlink spec
 // (Documentation/netlink/specs/tc.yaml) and include/uapi/linux/pkt_sched.h, pkt_cls.h, tc_act/tc_mirred.h.
+import { errnoOf } from '#sys/errno.ts'
 import { attrs, byKind, nest, sparse, struct } from '../attrs.ts'
 import { bytes, i32, text, u16, u32, u64, u8 } from '../codec.ts'
 import { flags, type Request } from '../message.ts'
@@ -45,6 +46,8 @@ export interface Discipline {
 }
 
 const LARGEST = 0xffffffff
+/** The index of `lo` in every namespace. */
+const LOOPBACK = 1
 
 const request = (
   operation: string, type: number, flag: number, head: Parameters<typeof tcmsg.encode>[1],
@@ -120,6 +123,21 @@ export class Traffic {
   /** tc qdisc del dev DEV ingress. @throws NetlinkError EINVAL or ENOENT when there is none */
   endRedirect(index: number): void {
     this.#socket.request(request(`qdisc del dev ${index} ingress`, RTM_DELQDISC, 0, { index, parent: TC_H_INGRESS }))
+  }
+
+  /** Whether this kernel has token buckets: it refuses one without parameters, but not as something unknown. */
+  supportsShaping(): boolean {
+    const head = { index: LOOPBACK, handle: ROOT_HANDLE, parent: TC_H_ROOT }
+    try {
+      this.#socket.request(request(
+        'qdisc add dev lo root tbf', RTM_NEWQDISC, flags.create | flags.excl, head,
+        out => disciplineAttrs.encode(out, { kind: 'tbf' }),
+      ))
+    } catch (error) {
+      return !['ENOENT', 'EOPNOTSUPP'].includes(errnoOf(error) ?? '')
+    }
+    this.unshape(LOOPBACK)
+    return true
   }
 
   /** tc qdisc show dev DEV. */
