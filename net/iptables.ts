@@ -7,8 +7,12 @@ const names = { ipv4: 'iptables', ipv6: 'ip6tables' } as const
 /** Which of the two iptables of a node: the one that it has chosen, or the kind that knows nothing of nftables. */
 export type Kind = 'chosen' | 'legacy'
 
+/** A table of iptables, for one family of addresses. */
+export interface Place { readonly family: Family; readonly table: 'nat' | 'filter' }
+
 interface Outcome {
   readonly ok: boolean
+  /** The program is not installed. */
   readonly absent: boolean
   readonly output: string
   readonly complaint: string
@@ -24,36 +28,55 @@ const run = (host: Namespace, name: string, args: readonly string[], input: stri
     const complaint = absent ? 'is not on PATH; install iptables or choose the nftables backend' : error.message
     return { ok: false, absent, output: '', complaint }
   }
-  return { ok: status === 0, absent: false, output: stdout, complaint: stderr.trim().split('\n')[0] ?? '' }
+  return { ok: status === 0, absent: false, output: stdout, complaint: stderr }
 }
 
 const program = (family: Family, kind: Kind, verb: string): string =>
   `${names[family]}-${kind === 'legacy' ? 'legacy-' : ''}${verb}`
 
-/** The input of iptables-restore for some lines of table nat. */
-export const natLines = (lines: readonly string[]): string => ['*nat', ...lines, 'COMMIT', ''].join('\n')
+/** What went wrong, in one line; lines with `#` are about the other kind of iptables. */
+const failure = (name: string, { complaint }: Outcome): Error =>
+  new Error(`${name}: ${complaint.split('\n').find(line => line !== '' && !line.startsWith('#')) ?? 'failed'}`)
 
-/** Gives `input` to iptables-restore, leaving alone what it does not name: all of it happens or nothing. */
-export const restore = (host: Namespace, family: Family, input: string, kind: Kind = 'chosen'): Outcome =>
-  run(host, program(family, kind, 'restore'), ['--noflush', '--wait'], input)
+const inputOf = (table: string, lines: readonly string[]): string => [`*${table}`, ...lines, 'COMMIT', ''].join('\n')
 
-/** The same for lines of table nat. @throws Error with the words of the program */
-export const restoreNat = (host: Namespace, family: Family, lines: readonly string[], kind: Kind = 'chosen'): void => {
-  const { ok, complaint } = restore(host, family, natLines(lines), kind)
-  if (!ok) throw new Error(`${program(family, kind, 'restore')}: ${complaint}`)
+/** Gives lines to iptables-restore, leaving alone what they do not name: all of it happens or nothing. */
+export const restore = (
+  host: Namespace, { family, table }: Place, lines: readonly string[], kind: Kind = 'chosen',
+): Outcome => run(host, program(family, kind, 'restore'), ['--noflush', '--wait'], inputOf(table, lines))
+
+/** The same. @throws Error with the words of the program */
+export const change = (host: Namespace, place: Place, lines: readonly string[], kind: Kind = 'chosen'): void => {
+  if (lines.length === 0) return
+  const outcome = restore(host, place, lines, kind)
+  if (!outcome.ok) throw failure(program(place.family, kind, 'restore'), outcome)
 }
 
 /**
- * The lines of iptables-save for table nat. For a legacy kind that is not installed there are none: what wrote to it is
+ * The first rule that is not there, undefined when all are. However a rule is written, iptables finds it.
+ * @param rules without `-A`, as `CHAIN -s 10.0.0.0/8 -j ACCEPT`
+ * @throws Error with the words of the program when it says nothing about a rule
+ */
+export const findMissing = (host: Namespace, place: Place, rules: readonly string[]): string | undefined => {
+  const name = program(place.family, 'chosen', 'restore')
+  // With --test iptables-nft would not look.
+  const outcome = restore(host, place, rules.map(rule => `-C ${rule}`))
+  if (outcome.ok) return undefined
+  // `line 2 failed` for a rule, `Error occurred at line: 2` for a chain that is not there; the first line is the table.
+  const missing = rules[Number(/\bline:? (\d+)/.exec(outcome.complaint)?.[1]) - 2]
+  if (missing === undefined) throw failure(name, outcome)
+  return missing
+}
+
+/**
+ * The lines of iptables-save for a table. For a legacy kind that is not installed there are none: what wrote to it is
  * gone.
  * @throws Error with the words of the program
  */
-export const readNat = (host: Namespace, family: Family, kind: Kind = 'chosen'): string[] => {
-  const { ok, absent, output, complaint } = run(host, program(family, kind, 'save'), ['-t', 'nat'], '')
-  if (absent && kind === 'legacy') return []
-  if (!ok) throw new Error(`${program(family, kind, 'save')}: ${complaint}`)
-  return output.split('\n')
+export const readTable = (host: Namespace, { family, table }: Place, kind: Kind = 'chosen'): string[] => {
+  const name = program(family, kind, 'save')
+  const outcome = run(host, name, ['-t', table], '')
+  if (outcome.absent && kind === 'legacy') return []
+  if (!outcome.ok) throw failure(name, outcome)
+  return outcome.output.split('\n')
 }
-
-/** Text as iptables-save quotes it. */
-export const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { test } from 'tap'
 import { lacks, output, ownNamespace } from '#tools/kernel.ts'
 import type { Attachment } from './attachment.ts'
-import { chainName } from './masquerade-iptables.ts'
+import { chainName } from './iptables-chain.ts'
 import * as masquerade from './masquerade.ts'
 
 // One lock for the whole machine would have tests wait for each other.

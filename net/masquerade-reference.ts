@@ -7,7 +7,7 @@ import type { Namespace } from './namespace.ts'
 import { tableOf } from './table.ts'
 
 export const table: TableName = { family: 'inet', table: 'cni_plugins_masquerade' }
-const CHAIN = 'masq_checks'
+export const CHAIN = 'masq_checks'
 
 const digest = (text: string): string => sha512(text).slice(0, 16)
 
