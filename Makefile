@@ -9,11 +9,11 @@ DESTDIR ?=
 
 # What the tests observe with, the suite they compare with, the runtimes that they start, and a kernel for a guest.
 DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containernetworking-plugins strace \
-	podman crun containerd busybox-static tcpdump $(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
+	podman crun containerd busybox-static tcpdump etcd-server openssl $(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
 
-SOURCES := $(shell find bench cli cni net netlink plugins sys tools -name '*.ts') package.json
+SOURCES := $(shell find agent bench cli cni net netlink plugins sys tools -name '*.ts') package.json
 
-.PHONY: help demo test test-vm vm-kernel build check unit conformance bench install keys clean
+.PHONY: help demo test test-vm vm-kernel build check unit conformance bench bench-pods install keys clean
 .DEFAULT_GOAL := help
 
 help: ## print the targets
@@ -47,6 +47,10 @@ vm-kernel: root node_modules/.package-lock.json ## build the kernel for test-vm 
 bench: root build ## compare with another suite (PEER=/usr/lib/cni), interleaved
 	@tools/packages.sh iproute2 nftables iptables containernetworking-plugins gcc libc6-dev
 	@$(NODE) bench/main.ts --ours $(BIN) --peer $(PEER) $(ARGS)
+
+bench-pods: root build ## 50 pods at once with containerd, beside the other suite and without any (some minutes)
+	@tools/packages.sh iproute2 nftables iptables containernetworking-plugins containerd crun busybox-static
+	@$(NODE) bench/pods.ts --ours $(BIN) --peer $(PEER) $(ARGS)
 
 install: build ## install the executables: make install DESTDIR= BINDIR=/opt/cni/bin REPLACE=1
 	@build/bin/fairlead install $(DESTDIR)$(BINDIR) $(if $(REPLACE),--replace)

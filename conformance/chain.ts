@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Skip } from './case.ts'
-import { entryOf } from './container.ts'
+import { entryOf, hostEnd } from './container.ts'
 import { must } from './expect.ts'
 import type { JsonObject } from './json.ts'
 import type { Attachment, NetworkList } from './libcni.ts'
@@ -25,7 +25,11 @@ const entries: readonly JsonObject[] = [
   { type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } },
   { type: 'portmap', capabilities: { portMappings: true } },
   { type: 'firewall' },
+  { type: 'bandwidth', capabilities: { bandwidth: true } },
 ]
+
+/** Those that follow bridge. */
+const followers = ['tuning', 'portmap', 'firewall', 'bandwidth']
 
 /** A plugin of the suite that can work here; undefined when there is none. */
 const member = ({ bin, features, extras }: Subject, plugin: string): Subject | undefined => {
@@ -40,7 +44,7 @@ export class Chain {
   readonly #members: readonly Subject[]
 
   /** Ends the case as skipped when the suite lacks bridge or host-local. `plugins` are the ones wanted besides. */
-  constructor(world: World, plugins: readonly string[] = ['tuning', 'portmap', 'firewall']) {
+  constructor(world: World, plugins: readonly string[] = followers) {
     const found = ['bridge', 'host-local', ...plugins].map(plugin => [plugin, member(world.subject, plugin)] as const)
     const missing = found.slice(0, 2).find(([, subject]) => !subject)
     if (missing) throw new Skip(`the suite has no ${missing[0]} that works here`)
@@ -50,6 +54,29 @@ export class Chain {
 
   has(plugin: string): boolean {
     return this.#members.some(subject => subject.plugin === plugin)
+  }
+
+  /**
+   * What the plugins that follow bridge were asked for is there: the setting, host port 8080, rules for the address and
+   * the limits of the capabilities.
+   */
+  mustWork(world: World, { version, attachment, address }: {
+    readonly version: string
+    readonly attachment: Attachment
+    readonly address: string
+  }): void {
+    const { pod, capabilities = {}, ifname } = attachment
+    const works = (plugin: string): boolean => this.list(version).plugins.some(({ type }) => type === plugin)
+    if (works('tuning')) {
+      const value = pod.netns.exec('cat', '/proc/sys/net/core/somaxconn').trim()
+      must(value === '500', `tuning: net.core.somaxconn is ${value}, expected 500`)
+    }
+    const rules = works('portmap') || works('firewall') ? world.host.firewall() : ''
+    if (works('portmap') && 'portMappings' in capabilities) must(rules.includes('8080'), 'portmap: no rule for 8080')
+    if (works('firewall')) must(rules.includes(address), `firewall: no rule for ${address}`)
+    if (!works('bandwidth') || !('bandwidth' in capabilities)) return
+    const end = hostEnd(world, pod, ifname)?.ifname
+    must(world.host.qdiscs().some(({ kind, dev }) => kind === 'tbf' && dev === end), `bandwidth: no tbf on ${end}`)
   }
 
   /** The versions from `bound` on that bridge and host-local both advertise. */

@@ -20,7 +20,7 @@ export interface Profile {
   readonly dual?: JsonObject
   /** For IPAM plugins: configuration keys that give two IPv4 addresses. */
   readonly twoAddresses?: JsonObject
-  /** Key of a number, or of a name that ends in one, that no two attachments at the same time can share. */
+  /** Key (`a.0.b` in a list) of a number, or of a name that ends in one, that no two attachments can share. */
   readonly counted?: string
   /** What the kernel has to offer for ADD to succeed. */
   readonly needs?: readonly Feature[]

@@ -12,9 +12,9 @@ test('every case says what it applies to in words that exist', async t => {
     t.ok(applies.some(isTarget), `${id} applies to ${applies.join(', ')}`)
 })
 
-test('areas A to D have no gaps', async t => {
+test('areas A to D, K and M have no gaps', async t => {
   const ids = new Set((await loadCases()).map(({ id }) => id))
-  for (const [area, count] of [['A', 40], ['B', 25], ['C', 27], ['D', 14]] as const)
+  for (const [area, count] of [['A', 40], ['B', 25], ['C', 27], ['D', 14], ['K', 23], ['M', 15]] as const)
     for (let n = 1; n <= count; n++) t.ok(ids.has(`${area}${String(n).padStart(2, '0')}`), `${area}${n}`)
 })
 

@@ -54,3 +54,15 @@ export const comment = ({ network, containerId, ifName }: Attachment): string =>
   const name = ifName.includes('"') ? `~${sha256(ifName).slice(0, IF_NAME_LENGTH - 1)}` : ifName
   return `${start}${part(containerId, longest)}/${name}`
 }
+
+/** Whether a comment is that of an attachment of the same container, whatever its network and interface. */
+export const isOfContainer = (text: string, containerId: string): boolean => {
+  const found = text.startsWith(PREFIX) ? text.split('/')[1] : undefined
+  return found === containerId || found === part(containerId, 0)
+}
+
+/** An attachment's comment in words, for messages. */
+export const inWords = (text: string): string => {
+  const [network, container, ifName] = text.startsWith(PREFIX) ? text.slice(PREFIX.length).split('/') : []
+  return ifName === undefined ? text || 'somebody else' : `container ${container} (network ${network}, ${ifName})`
+}

@@ -44,6 +44,9 @@ export const ensureBridge = (host: Namespace, { name, mtu, vlanFiltering, alias 
   }
   const link = host.link.get(name)
   host.link.set(link.index, { alias })
+  // As long as the link-local address is tentative, a second or two, the kernel asks for no neighbour on behalf of a
+  // packet that it forwards (ndisc_send_ns), and what is published on the host does not get to the first container.
+  trySysctl(`ipv6/conf/${name}/accept_dad`, '0')
   return link
 }
 

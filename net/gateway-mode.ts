@@ -73,11 +73,19 @@ const commentOf = (bridge: string, { modes, icc, trusted }: Access): string => [
 const stated = (host: Namespace, link: string) =>
   findElement(host.netfilter, fairlead, MAP.name, MAP.type, link)?.comment
 
-/** The modes of the network behind a link of the host, undefined when it has none. */
-export const modesOf = (host: Namespace, link: string): Modes | undefined => {
+/** What is known of a guarded network from its link on the host. */
+export interface Guard {
+  readonly modes: Modes
+  /** Whether there are links behind which the containers' own addresses are reached. */
+  readonly trusts: boolean
+}
+
+/** How the network behind a link of the host is guarded, undefined when it is not. */
+export const guardOf = (host: Namespace, link: string): Guard | undefined => {
   const comment = stated(host, link)
-  return comment === undefined ? undefined
-    : Object.fromEntries(comment.split(' ').map(word => word.split('=')).filter(([key]) => key! in daddr))
+  if (comment === undefined) return undefined
+  const words = Object.fromEntries(comment.split(' ').map(word => word.split('='))) as Record<string, string>
+  return { modes: { ipv4: words['ipv4'], ipv6: words['ipv6'] } as Modes, trusts: words['trusted'] !== undefined }
 }
 
 /** What differs from what `add` makes, undefined when nothing does. */

@@ -27,7 +27,7 @@ const ownerOf = (host: Namespace, family: Family, key: string): string | undefin
 
 /**
  * Opens ports of an attachment, in the place of what an earlier owner of the addresses had. For networks that
- * `modesOf` of gateway-mode.ts knows.
+ * `guardOf` of gateway-mode.ts knows.
  */
 export const open = (host: Namespace, attachment: Attachment, ports: readonly Port[]): void =>
   revise(host.netfilter, tx => {

@@ -4,12 +4,16 @@ import type { Attachment } from './attachment.ts'
 /** What publishing knows of; all of them have ports. */
 export type Protocol = 'tcp' | 'udp' | 'sctp'
 
-/** One port of the host that leads to one of the container. */
-export interface Mapping {
+/** A port of the host. */
+export interface HostPort {
   readonly protocol: Protocol
   /** The host's address that it is published on, in canonical form and of the container's family; undefined is all. */
   readonly hostIp: string | undefined
   readonly hostPort: number
+}
+
+/** One port of the host that leads to one of the container. */
+export interface Mapping extends HostPort {
   /** In canonical form, without prefix length. */
   readonly containerIp: string
   readonly containerPort: number

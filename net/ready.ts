@@ -26,10 +26,12 @@ export const waitForCarrier = (namespace: Namespace, name: string): boolean =>
 /** Without a carrier the kernel puts IPv6 addresses off. */
 const hasNoCarrier = (namespace: Namespace, index: number): boolean => namespace.link.at(index).carrier === 0
 
-const areTakenIn = (namespace: Namespace, index: number, addresses: readonly string[]): boolean => {
+const areTakenIn = (
+  namespace: Namespace, index: number, addresses: readonly string[], table?: number,
+): boolean => {
   const wanted = addresses.filter(address => familyOf(address) === 'ipv6').map(address => address.split('/')[0]!)
   if (wanted.length === 0) return true
-  const local = new Set(namespace.route.local6(index))
+  const local = new Set(namespace.route.local6(index, table))
   return wanted.every(address => local.has(address))
 }
 
@@ -40,9 +42,12 @@ const DETECTION_LIMIT_MS = 5000
  * the kernel makes the route to itself a moment later. Gives up on a link without carrier, and when it takes unusually
  * long.
  * @param addresses in canonical text, with prefix length
+ * @param table of the VRF that the link is a port of
  */
-export const waitUntilTakenIn = (namespace: Namespace, index: number, addresses: readonly string[]): void => {
-  poll(DETECTION_LIMIT_MS, () => areTakenIn(namespace, index, addresses) || hasNoCarrier(namespace, index))
+export const waitUntilTakenIn = (
+  namespace: Namespace, index: number, addresses: readonly string[], table?: number,
+): void => {
+  poll(DETECTION_LIMIT_MS, () => areTakenIn(namespace, index, addresses, table) || hasNoCarrier(namespace, index))
 }
 
 /**

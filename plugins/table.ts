@@ -6,17 +6,22 @@ import type { AnyDriver } from '#cni/driver.ts'
 globalThis.require ??= process.getBuiltinModule('node:module').createRequire(import.meta.url)
 
 const drivers: Readonly<Record<string, () => AnyDriver>> = {
+  bandwidth: () => require('./bandwidth/bandwidth.ts').bandwidth,
   bridge: () => require('./bridge/bridge.ts').bridge,
   dummy: () => require('./dummy/dummy.ts').dummy,
+  host: () => require('./host/host.ts').host,
   'host-device': () => require('./host-device/host-device.ts').hostDevice,
   'host-local': () => require('./host-local-ipam/host-local.ts').hostLocal,
   ipvlan: () => require('./ipvlan/ipvlan.ts').ipvlan,
   loopback: () => require('./loopback/loopback.ts').loopback,
   macvlan: () => require('./macvlan/macvlan.ts').macvlan,
   none: () => require('./none/none.ts').none,
+  portmap: () => require('./portmap/portmap.ts').portmap,
   ptp: () => require('./ptp/ptp.ts').ptp,
+  sbr: () => require('./sbr/sbr.ts').sbr,
   static: () => require('./static-ipam/static.ts').staticIpam,
   tap: () => require('./tap/tap.ts').tap,
+  tuning: () => require('./tuning/tuning.ts').tuning,
   vlan: () => require('./vlan/vlan.ts').vlan,
 }
 

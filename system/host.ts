@@ -46,6 +46,13 @@ function batch(...lines: string[]): void {
   if (error || status !== 0) throw error ?? new Error(`ip ${lines.join('; ')}: ${stderr}`)
 }
 
+const families = (question: string): string => `ip -j -4 ${question}; ip -j -6 ${question}`
+
+const tables = `ip -d -j address; tc -j qdisc; ${families('rule')}; ${families('route show table all')}`
+
+/** Some of them may not be read. */
+const sysctls = 'grep -rs "" /proc/sys/net'
+
 /** What stands between the answers of one look at several namespaces. */
 const border = '----'
 
@@ -149,12 +156,15 @@ export class Host {
   /** Everything that a plugin could leave on the host and in these namespaces, as lines that compare. */
   facts(...pods: string[]): string[] {
     const names = [this.name, ...pods]
-    const questions = ['-d -j address', '-j -4 route', '-j -6 route']
-    const looks = names.map((name) => questions.map((question) => `ip -n ${name} ${question}`).join('; '))
-    const rulesOf = `nsenter --net=/run/netns/${this.name} nft list ruleset`
-    const answers = run('sh', '-c', [...looks, rulesOf].join(`; echo ${border};`)).split(`${border}\n`)
-    const rules = answers.pop() ?? ''
-    const spaces = answers.map((tables, i) => ({ name: i === 0 ? 'host' : 'pod', tables, rules: i === 0 ? rules : '' }))
+    const looks = names.map((name) => {
+      const rules = name === this.name ? 'nft list ruleset' : 'true'
+      return `nsenter --net=/run/netns/${name} sh -c '${tables}; echo ${border}; ${sysctls}; echo ${border}; ${rules}'`
+    })
+    const answers = run('sh', '-ec', looks.join(`; echo ${border};`)).split(`${border}\n`)
+    const spaces = names.map((name, i) => {
+      const [tables = '', sysctls = '', rules = ''] = answers.slice(3 * i)
+      return { name: name === this.name ? 'host' : 'pod', tables, sysctls, rules }
+    })
     return factsOf(spaces, this.files().map((path) => ({ path, content: readFileSync(path, 'utf8') })))
   }
 

@@ -6,11 +6,14 @@ const stack = ['sys', 'netlink', 'net', 'cni', 'plugins'] as const
 // Beside the stack: may import all of it, and nothing imports them.
 const beside = ['cli', 'tools']
 // They look from outside: the conformance runner shares nothing with what it judges.
-const outside = { conformance: ['conformance'], bench: ['bench', 'tools'], system: ['system', 'tools'] }
+const outside = { conformance: ['conformance'], bench: ['bench', 'system', 'tools'], system: ['system', 'tools'] }
 
 const may: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(stack.map((layer, height) => [layer, stack.slice(0, height + 1)])),
+  // What stays when a plugin's call is over. Only the command starts it.
+  agent: [...stack, 'agent'],
   ...Object.fromEntries(beside.map(folder => [folder, [...stack, ...beside]])),
+  cli: [...stack, 'agent', ...beside],
   ...outside,
 }
 const folders = Object.keys(may)

@@ -41,6 +41,19 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    id: 'F30', level: 'QUAL', applies: ['tuning'], title: 'sysctls restored', needs: ['attach'],
+    run(world) {
+      const names = ['net.core.somaxconn', 'net.ipv4.conf.eth0.log_martians', 'net.ipv4.ip_local_port_range']
+      const values = (): string => world.pod.netns.exec('sysctl', ...names)
+      const before = values()
+      const sysctl = { [names[0] ?? '']: '99', [names[1] ?? '']: '1', [names[2] ?? '']: '30000 40000' }
+      world.add({ config: { sysctl } })
+      must(!values().split('\n').some(line => before.includes(`${line}\n`) && line !== ''), `not set: ${values()}`)
+      world.del({ config: { sysctl } })
+      mustEqual(values(), before, 'the values after DEL')
+    },
+  },
+  {
     id: 'G15', level: 'SHOULD', applies: ['portmap'], title: 'rules flushed', since,
     run(world) {
       world.add()

@@ -10,7 +10,13 @@ import { sibling } from '../lease.ts'
 import { kubernetesArgs, request, Runtime, type Attachment } from '../libcni.ts'
 import { isAtLeast } from '../versions.ts'
 
-const ports: JsonObject = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] }
+/** What a runtime may ask for; the burst is CRI-O's. */
+const wishes: JsonObject = {
+  portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
+  bandwidth: {
+    ingressRate: 8_000_000, ingressBurst: 34_359_738_359, egressRate: 8_000_000, egressBurst: 34_359_738_359,
+  },
+}
 
 /** What containerd offers: Go structs without JSON tags, and null for empty lists. */
 const containerd: JsonObject = {
@@ -28,10 +34,11 @@ export const cases: readonly Case[] = [
       const chain = new Chain(world)
       const runtime = new Runtime(world)
       for (const version of chain.versions()) {
-        const attachment = { pod: world.addPod(), capabilities: ports }
+        const attachment = { pod: world.addPod(), capabilities: wishes }
         const list = chain.list(version)
         const before = world.snapshot()
-        mustBeConnected(runtime.add(list, attachment), attachment)
+        const address = mustBeConnected(runtime.add(list, attachment), attachment)
+        chain.mustWork(world, { version, attachment, address })
         if (isAtLeast(version, '0.4.0')) runtime.check(list, attachment)
         runtime.del(list, attachment)
         world.mustBeClean(before, chain.remains)
@@ -57,10 +64,10 @@ export const cases: readonly Case[] = [
       const before = world.snapshot()
       // Both networks of a pod at the same time.
       const parallel = world.start('ADD', loopback).reply
-      mustBeConnected(runtime.add(list, attachment), attachment)
+      const address = mustBeConnected(runtime.add(list, attachment), attachment)
       resultOf(await parallel)
       must(pod.netns.link('lo')?.flags.includes('UP'), 'lo is down')
-      if (chain.has('portmap')) must(world.host.firewall().includes('8080'), 'no rule for host port 8080')
+      chain.mustWork(world, { version: list.cniVersion, attachment, address })
       succeeds(world.call('DEL', loopback))
       runtime.del(list, attachment)
       world.mustBeClean(before, [...chain.remains, '^pod\\d+ (address|link) .*\\blo\\b'])
@@ -76,12 +83,14 @@ export const cases: readonly Case[] = [
       const chain = new Chain(world)
       const runtime = new Runtime(world)
       const list = chain.list()
-      const attachment = { pod: world.pod, args: ['IgnoreUnknown=1', ...kubernetesArgs].join(';'), capabilities: ports }
+      const args = ['IgnoreUnknown=1', ...kubernetesArgs].join(';')
+      const attachment = { pod: world.pod, args, capabilities: wishes }
       runtime.validate(list)
       const before = world.snapshot()
       const result = runtime.add(list, attachment)
       runtime.check(list, attachment)
-      mustBeConnected(result, attachment)
+      const address = mustBeConnected(result, attachment)
+      chain.mustWork(world, { version: list.cniVersion, attachment, address })
       runtime.del(list, attachment)
       world.mustBeClean(before, chain.remains)
     },
@@ -137,7 +146,7 @@ export const cases: readonly Case[] = [
       const directory = world.path('net.d')
       const { netns } = world.pod
       const cnitool = (verb: string): string => {
-        const variables = [`NETCONFPATH=${directory}`, `CNI_PATH=${bin}`, `CAP_ARGS=${JSON.stringify(ports)}`]
+        const variables = [`NETCONFPATH=${directory}`, `CNI_PATH=${bin}`, `CAP_ARGS=${JSON.stringify(wishes)}`]
         try {
           return world.host.exec('env', ...variables, driver, verb, list.name, netns.path)
         } catch (error) {
@@ -159,7 +168,7 @@ export const cases: readonly Case[] = [
       const chain = new Chain(world)
       const runtime = new Runtime(world)
       const list = chain.list()
-      const attachment = { pod: world.pod, capabilities: ports }
+      const attachment = { pod: world.pod, capabilities: wishes }
       const before = world.snapshot()
       runtime.add(list, attachment)
       runtime.forget()

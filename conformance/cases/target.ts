@@ -20,10 +20,12 @@ const asContainer = (world: World): object => {
   const { prevResult } = world.pod
   if (!prevResult) return {}
   world.host.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far0')
+  world.host.ip('address', 'add', '10.78.9.2/24', 'dev', 'eth0')
   world.host.ip('link', 'set', 'eth0', 'up')
   const { address: mac = '' } = world.host.link('eth0') ?? {}
   const interfaces = [{ name: 'far0' }, { name: 'eth0', mac, sandbox: world.host.path }]
-  return { config: { prevResult: { ...prevResult, cniVersion: world.subject.version, interfaces } } }
+  const ips = [{ address: '10.78.9.2/24', gateway: '10.78.9.1', interface: 1 }]
+  return { config: { prevResult: { cniVersion: world.subject.version, interfaces, ips } } }
 }
 
 export const cases: readonly Case[] = [

@@ -94,6 +94,12 @@ export const interfaces: Readonly<Record<string, Profile>> = {
     remains: ['^pod\\d+ (address|link) .*\\blo\\b'],
     wrongType: { dns: 'none' },
   },
+  host: {
+    kind: 'interface',
+    config: {},
+    unattachable: 'it has no container of its own',
+    wrongType: { dns: 'none' },
+  },
   none: {
     kind: 'loopback',
     config: {},

@@ -1,10 +1,11 @@
 // bandwidth: limits what a container's interface may carry. The kernel shapes what leaves a link: what goes to the
 // container leaves the host's end of its pair, and what comes from it is sent through a link made for the purpose.
+import { requireLink } from '#cni/chained.ts'
 import { broken, expect, requirePrevious } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import { describe } from '#cni/interface.ts'
-import { lackingInKernel } from '#cni/kernel.ts'
+import { lackingInKernel, requireKinds } from '#cni/kernel.ts'
 import type { Result } from '#cni/result.ts'
 import { label, networkLabel, type Attachment } from '#net/attachment.ts'
 import { create, type Undo } from '#net/creation.ts'
@@ -15,54 +16,76 @@ import { sha256, sha512 } from '#sys/digest.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/bandwidth.js'
 import { schema } from './config.ts'
-import { limitsOf } from './plan.ts'
+import { limitsOf, passing } from './plan.ts'
 
 const PREFIX = 'bwp'
 const NAME_LENGTH = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
 
-const shaperName = ({ network, containerId, ifName }: Attachment): string =>
-  `${PREFIX}${sha256(`${network}/${containerId}/${ifName}`)}`.slice(0, NAME_LENGTH)
+/**
+ * The names that a shaper may have. The first is the reference plugin's, so that either plugin deletes what the other
+ * has made; two interfaces of a container in one network would share it, so one of them takes the second.
+ */
+const shaperNames = ({ network, containerId, ifName }: Attachment): readonly [string, string] => {
+  const digests = [sha512(`${network}${containerId}`), sha256(`${network}/${containerId}/${ifName}`)] as const
+  return [`${PREFIX}${digests[0]}`.slice(0, NAME_LENGTH), `${PREFIX}${digests[1]}`.slice(0, NAME_LENGTH)]
+}
 
-/** The reference plugin's name, which two interfaces of a container in one network share. */
-const referenceName = ({ network, containerId }: Attachment): string =>
-  `${PREFIX}${sha512(`${network}${containerId}`)}`.slice(0, NAME_LENGTH)
+const absent = ['ENOENT', 'EINVAL', 'ENODEV']
 
 const trafficOf = (host: Namespace): Traffic => new Traffic(host.rtnetlink)
 
-/** The host's end of the container's pair. @throws CniError 7 when the interface is none */
-const hostEnd = (host: Namespace, pod: Namespace, ifName: string): Link => {
-  const link = pod.link.find(ifName)
-  if (link === undefined) {
-    throw invalidConfig(`${ifName} does not exist in ${pod.path}`, 'put bandwidth behind its plugin')
-  }
-  const end = link.info.kind === 'veth' && link.parent !== undefined
-    ? tolerate(['ENODEV'], () => host.link.at(link.parent!))
-    : undefined
-  if (end?.parent === link.index) return end
+/** The host's end of a container's link, undefined when it has none. Each end knows the other's index. */
+const otherEnd = (host: Namespace, link: Link | undefined): Link | undefined => {
+  if (link?.info.kind !== 'veth' || link.parent === undefined) return undefined
+  const end = tolerate(['ENODEV'], () => host.link.at(link.parent!))
+  return end?.info.kind === 'veth' && end.parent === link.index ? end : undefined
+}
+
+/** The host's end of a container's link. @throws CniError that says what the link is instead */
+const hostEnd = (host: Namespace, link: Link): Link => {
+  const end = otherEnd(host, link)
+  if (end) return end
   throw new CniError(
     'unsupportedByKernel',
-    `${ifName} has no end on the host: it is a ${link.info.kind || 'hardware'} link`,
+    `${link.name} has no end on the host: it is ${link.info.kind ? `of kind ${link.info.kind}` : 'hardware'}`,
     'bandwidth limits veth pairs, such as those of bridge and ptp',
   )
 }
 
 const addShaper = (host: Namespace, attachment: Attachment, mtu: number, undo: Undo): Link => {
-  const name = shaperName(attachment)
-  create(undo, `link ${name}`, () => host.link.remove(name), () => host.requestAll([
-    host.link.adding({ name, mtu, up: true, txQueueLength: 0, info: { kind: 'ifb' } }),
-    host.link.setting(0, { name, alias: label(attachment) }),
-  ]))
-  return host.link.get(name)
+  const add = (name: string): Link => {
+    create(undo, `link ${name}`, () => host.link.remove(name), () =>
+      host.link.add({ name, mtu, up: true, txQueueLength: 0, info: { kind: 'ifb' } }))
+    const link = host.link.get(name)
+    host.link.set(link.index, { alias: label(attachment) })
+    return link
+  }
+  const [name, otherName] = shaperNames(attachment)
+  return tolerate(['EEXIST'], () => add(name)) ?? add(otherName)
 }
 
-const checkBucket = (host: Namespace, { index, name }: Link, { rate, limit }: Bucket): void => {
+/** Whether a link is an attachment's shaper. The reference plugin's have no label. */
+const isShaper = (link: Link | undefined, attachment: Attachment): link is Link =>
+  link?.info.kind === 'ifb' && shaperNames(attachment).includes(link.name) &&
+  (link.alias === undefined || link.alias === label(attachment))
+
+const checkBucket = (host: Namespace, { index, name, mtu }: Link, bucket: Bucket): void => {
+  const { rate, limit } = passing(bucket, mtu)
   const found = trafficOf(host).list(index).find(({ root }) => root)
   if (found?.kind !== 'tbf') throw broken(`${name} has lost its limit`)
   expect(`rate of ${name} in bytes per second`, found.rate, rate)
   expect(`queue of ${name} in bytes`, found.limit, limit)
 }
 
-const absent = ['ENOENT', 'EINVAL', 'ENODEV']
+/** The pair may outlive its limits. Another's discipline for what comes in, and another's redirection, stay. */
+const unlimit = (host: Namespace, { index }: Link, attachment: Attachment): void => {
+  const traffic = trafficOf(host)
+  tolerate(absent, () => traffic.unshape(index))
+  if (!traffic.list(index).some(({ kind }) => kind === 'ingress')) return
+  const to = traffic.redirectedTo(index)
+  const shaper = to === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(to))
+  if (shaper === undefined || isShaper(shaper, attachment)) tolerate(absent, () => traffic.endRedirect(index))
+}
 
 export const bandwidth = driver({
   name: 'bandwidth',
@@ -74,14 +97,14 @@ export const bandwidth = driver({
     const { ingress, egress } = limitsOf(config)
     if (previous === undefined) throw invalidConfig('prevResult is missing', 'bandwidth follows another plugin')
     if (!ingress && !egress) return previous
-    const end = hostEnd(host, pod, ifName)
+    const end = hostEnd(host, requireLink(pod, ifName, 'bandwidth'))
     if (ingress) {
       create(undo, `limit of ${end.name}`, () => tolerate(absent, () => trafficOf(host).unshape(end.index)), () =>
-        trafficOf(host).shape(end.index, ingress))
+        trafficOf(host).shape(end.index, passing(ingress, end.mtu)))
     }
     if (!egress) return previous
     const shaper = addShaper(host, attachment, end.mtu, undo)
-    trafficOf(host).shape(shaper.index, egress)
+    trafficOf(host).shape(shaper.index, passing(egress, shaper.mtu))
     const traffic = trafficOf(host)
     create(undo, `redirection of ${end.name}`, () => tolerate(absent, () => traffic.endRedirect(end.index)), () =>
       traffic.redirect(end.index, shaper.index))
@@ -92,36 +115,31 @@ export const bandwidth = driver({
     requirePrevious(previous)
     const { ingress, egress } = limitsOf(config)
     if (!ingress && !egress) return
-    const end = hostEnd(host, pod, ifName)
+    const end = otherEnd(host, pod.link.find(ifName))
+    if (!end) throw broken(`${ifName} or its end on the host is missing`)
     if (ingress) checkBucket(host, end, ingress)
     if (!egress) return
     const to = trafficOf(host).redirectedTo(end.index)
     const shaper = to === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(to))
-    const names = [shaperName(attachment), referenceName(attachment)]
-    if (!shaper || !names.includes(shaper.name)) throw broken(`${end.name} does not go through ${names[0]}`)
+    if (!isShaper(shaper, attachment)) throw broken(`${end.name} does not go through its ${PREFIX}… link`)
     expect(`state of ${shaper.name}`, shaper.up ? 'up' : 'down', 'up')
     checkBucket(host, shaper, egress)
   },
 
   del({ attachment, ifName, host, pod, attempt }) {
     attempt(() => {
-      const link = pod?.link.find(ifName)
-      const end = link?.info.kind === 'veth' && link.parent ? link.parent : undefined
-      if (end === undefined) return
-      // The pair may outlive its limits.
-      tolerate(absent, () => trafficOf(host).endRedirect(end))
-      tolerate(absent, () => trafficOf(host).unshape(end))
+      const end = otherEnd(host, pod?.link.find(ifName))
+      if (end) unlimit(host, end, attachment)
     })
-    attempt(() => { host.link.remove(shaperName(attachment)) })
-    attempt(() => {
-      const name = referenceName(attachment)
-      if (host.link.find(name)?.info.kind === 'ifb') host.link.remove(name)
-    })
+    for (const name of shaperNames(attachment)) {
+      attempt(() => { if (isShaper(host.link.find(name), attachment)) host.link.remove(name) })
+    }
   },
 
   status({ config, host }) {
     limitsOf(config)
-    if (!host.link.supports('ifb')) throw lackingInKernel('ifb links')
+    requireKinds(host, 'ifb')
+    if (!trafficOf(host).supportsShaping()) throw lackingInKernel('token buckets (tbf)')
   },
 
   gc({ network, host, valid, attempt }) {

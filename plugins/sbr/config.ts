@@ -5,7 +5,7 @@ export const schema = {
   type: 'object',
   properties: {
     table: {
-      type: 'integer', minimum: 0, maximum: 4294967295,
+      type: 'integer', minimum: 1, maximum: 4294967295,
       description: 'routing table that is there already: only rules are made, routes stay as they are',
     },
     gateways: {

@@ -1,7 +1,7 @@
 // Which rules and routes an interface is to have, as a function of what there is.
 import { invalidConfig } from '#cni/errors.ts'
 import type { IpConfig, Result } from '#cni/result.ts'
-import { parsePrefix, subnetOf, type Prefix } from '#net/prefix.ts'
+import { canonicalPrefix, parsePrefix, subnetOf, type Prefix } from '#net/prefix.ts'
 import { familyOf, formatIp, parseIp, type Family } from '#netlink/ip.ts'
 import { scope, type Route } from '#netlink/route/route.ts'
 import type { Rule, RuleInfo } from '#netlink/route/rule.ts'
@@ -56,6 +56,9 @@ const isWithin = (address: string | undefined, prefix: Prefix): boolean => {
 
 const isLinkLocal = ({ dst }: Route): boolean => dst === 'fe80::/64'
 
+/** The way to a gateway has to be there before what leads through it. */
+const byReach = (one: Route, other: Route): number => Number(one.via !== undefined) - Number(other.via !== undefined)
+
 /** What makes the difference: rules and routes to come, routes of the main table to go. */
 export interface Plan {
   readonly rules: readonly Rule[]
@@ -88,7 +91,7 @@ export const planFor = (config: Config, { ips, dev, routes, rules }: Situation):
     return { rules: ips.map(({ address }) => ({ from: alone(address), table: given })), added: [], removed: [] }
   }
   const gateways = gatewaysOf(config)
-  const own = routes.filter(route => route.dev === dev && route.table === MAIN && !isLinkLocal(route))
+  const own = routes.filter(route => route.dev === dev && route.table === MAIN && !isLinkLocal(route)).sort(byReach)
   const tables = freeTables(rules, routes, ips.length)
   const added = ips.flatMap((ip, i): Route[] => {
     const table = tables[i]!
@@ -98,10 +101,8 @@ export const planFor = (config: Config, { ips, dev, routes, rules }: Situation):
     const copies = own.filter(route => familyOf(route.dst) === prefix.family &&
       (isFree(route) || isWithin(route.src, prefix) || isWithin(route.via, prefix)))
     const others = via ? copies.filter(({ dst }) => dst !== anywhere[prefix.family]) : copies
-    // The way to a gateway has to be there before what leads through it.
-    const sorted = [...others].sort((one, other) => Number(one.via !== undefined) - Number(other.via !== undefined))
     const standard = via ? [{ dst: anywhere[prefix.family], dev, via, table, onlink: true }] : []
-    return [...sorted.map(route => ({ ...route, table })), ...standard]
+    return [...others.map(route => ({ ...route, table })), ...standard]
   })
   const staying = config.addSourceHints ? own.filter(isHint) : []
   const hints = config.addSourceHints ? ips.map(ip => hint(ip, dev)) : []
@@ -109,5 +110,38 @@ export const planFor = (config: Config, { ips, dev, routes, rules }: Situation):
     rules: ips.map(({ address }, i) => ({ from: alone(address), table: tables[i]! })),
     added: [...added, ...hints.filter(({ dst }) => !staying.some(route => route.dst === dst))],
     removed: own.filter(route => !staying.includes(route)),
+  }
+}
+
+const RTPROT_BOOT = 3 // include/uapi/linux/rtnetlink.h: made by a program, not by the kernel
+
+/** What there is before DEL. */
+interface Aftermath {
+  readonly dev: number
+  /** Those of the attachment. */
+  readonly rules: readonly Rule[]
+  readonly routes: readonly Route[]
+  /** The routes of the result; a default route that it does not have is one that ADD has made. */
+  readonly stated: Result['routes']
+}
+
+/** The way back from a plan: the tables that the rules lead to give back the link's routes. */
+export const wayBack = ({ dev, rules, routes, stated }: Aftermath): Pick<Plan, 'added' | 'removed'> => {
+  const own = routes.filter(route => route.dev === dev)
+  const tables = new Set(rules.map(({ table }) => table))
+  const sources = new Set(rules.map(({ from }) => from))
+  const moved = own.filter(({ table = MAIN }) => tables.has(table))
+  const hints = own.filter(({ table, src, protocol }) =>
+    table === MAIN && protocol === RTPROT_BOOT && src !== undefined && sources.has(alone(src)))
+  const staying = own.filter(route => route.table === MAIN && !hints.includes(route))
+  const returning = moved.flatMap((route): Route[] => {
+    if (!route.dst.endsWith('/0')) return [route]
+    return stated.filter(({ dst }) => canonicalPrefix(dst) === route.dst)
+      .map(({ priority }) => ({ ...route, priority }))
+  }).filter(({ dst, via, priority }) =>
+    !staying.some(route => route.dst === dst && route.via === via && route.priority === priority))
+  return {
+    removed: [...hints, ...moved],
+    added: returning.sort(byReach).map(route => ({ ...route, table: MAIN, onlink: route.via !== undefined })),
   }
 }

@@ -4,6 +4,7 @@ import type { Json } from '#cni/json.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { anotherNamespace, connect, lacks, observe, output, ownNamespace, pings } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
+import { lacksReference, refer } from '#tools/reference.ts'
 import { sbr } from './sbr.ts'
 
 const skip = lacks('ip') || lacks('ping')
@@ -85,6 +86,28 @@ test('sbr', { skip }, async t => {
     t.match(before, /default via 10\.1\.0\.1/)
   })
 
+  t.test('DEL gives the main table its routes back', async t => {
+    const place = twoHomed(t)
+    const { node, pod } = place
+    const dev = pod.link.get('eth1').index
+    pod.route.add({ dst: '198.51.100.0/24', dev, via: '10.1.1.9', priority: 7, mtu: 1300 })
+    pod.route.add({ dst: '0.0.0.0/0', dev, via: '10.1.1.1', priority: 9 })
+    const routes = (): unknown => pod.route.list().filter(route => route.dev === dev)
+      .map(({ protocol: _, scope: __, ...route }) => JSON.stringify(route)).sort()
+    const before = routes()
+    const routed = [{ dst: '0.0.0.0/0', priority: 9 }]
+    const keys = { prevResult: { ...second(place)['prevResult'] as Json, routes: routed } }
+    for (const addSourceHints of [false, true]) {
+      node.call('ADD', pod, second(place, { ...keys, addSourceHints }), eth1)
+      t.not(JSON.stringify(routes()), JSON.stringify(before))
+      node.call('DEL', pod, second(place, { ...keys, addSourceHints }), eth1)
+      t.same(routes(), before, addSourceHints ? 'with source hints' : 'without')
+    }
+    node.call('ADD', pod, second(place), eth1)
+    node.call('DEL', pod, second(place), eth1)
+    t.notMatch(JSON.stringify(routes()), '0.0.0.0/0', 'no default route that nobody has spoken of')
+  })
+
   t.test('a table that is there already gets the rules only', async t => {
     const place = twoHomed(t)
     const { node, pod } = place
@@ -135,4 +158,25 @@ test('sbr', { skip }, async t => {
     t.doesNotThrow(() => node.call('ADD', pod, second(place, unreachable), eth1), 'a gateway on the link')
     t.not(output(pod, 'ip', ['route', 'show', 'table', 'all']), before)
   })
+})
+
+test('either plugin deletes what the other has made', { skip: skip || lacksReference('sbr', 'ip') }, async t => {
+  const place = twoHomed(t)
+  const { node, pod } = place
+  const { prevResult } = second(place) as { prevResult: Json }
+  const ips = [{ address: '10.1.0.2/24', gateway: '10.1.0.1', interface: 0 }]
+  const config = node.config({ cniVersion: '1.0.0', prevResult: { ...prevResult, cniVersion: '1.0.0', ips } })
+  const reference = (verb: 'ADD' | 'DEL'): void =>
+    refer(node.host, { plugin: 'sbr', verb, containerId: 'c1', pod, config })
+  node.call('ADD', pod, config)
+  t.match(rulesFrom(pod, '-4'), [{ src: '10.1.0.2' }])
+  reference('DEL')
+  t.same(rulesFrom(pod, '-4'), [])
+  output(pod, 'ip', ['route', 'flush', 'table', '100'])
+  output(pod, 'ip', ['route', 'replace', '10.1.0.0/24', 'dev', 'eth0'])
+  reference('ADD')
+  t.match(rulesFrom(pod, '-4'), [{ src: '10.1.0.2' }])
+  node.call('CHECK', pod, config)
+  node.call('DEL', pod, config)
+  t.same(rulesFrom(pod, '-4'), [])
 })

@@ -1,35 +1,48 @@
 // sbr: source based routing. What an interface's addresses send leaves by that interface, however many there are.
+import { requireLink } from '#cni/chained.ts'
 import { broken, requirePrevious } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
-import { CniError, invalidConfig } from '#cni/errors.ts'
+import { invalidConfig } from '#cni/errors.ts'
+import type { Result } from '#cni/result.ts'
 import { create } from '#net/creation.ts'
 import { whileHostIsLocked } from '#net/host-lock.ts'
 import type { Namespace } from '#net/namespace.ts'
-import type { Link } from '#netlink/route/link.ts'
-import { Rules } from '#netlink/route/rule.ts'
+import { runAll } from '#net/steps.ts'
+import { familyOf, formatIp, parseIp } from '#netlink/ip.ts'
+import { Rules, type Rule } from '#netlink/route/rule.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/sbr.js'
 import { schema } from './config.ts'
-import { alone, gatewaysOf, MAIN, ownIps, planFor, type Plan } from './plan.ts'
+import { alone, gatewaysOf, MAIN, ownIps, planFor, wayBack, type Plan } from './plan.ts'
 
 const rulesOf = (pod: Namespace): Rules => new Rules(pod.rtnetlink)
 
-const requireLink = (pod: Namespace, ifName: string): Link => {
-  const link = pod.link.find(ifName)
-  if (link) return link
-  throw new CniError('invalidConfig', `${ifName} does not exist in ${pod.path}`, 'put sbr behind its plugin')
-}
+// A hint and the route whose place it takes are one to the kernel when it deletes, so the hint has to go first.
+const takeBack = (pod: Namespace, { rules, added, removed }: Plan): void => runAll([
+  ...rules.map(rule => () => { tolerate(['ENOENT'], () => rulesOf(pod).del(rule)) }),
+  ...added.map(route => () => { tolerate(['ESRCH', 'ENODEV'], () => pod.route.del(route)) }),
+  ...removed.map(route => () => { tolerate(['EEXIST'], () => pod.route.add(route)) }),
+])
 
-const takeBack = (pod: Namespace, { rules, added, removed }: Plan): void => {
-  for (const rule of rules) tolerate(['ENOENT'], () => rulesOf(pod).del(rule))
-  for (const route of removed) tolerate(['EEXIST'], () => pod.route.add(route))
-  for (const route of added) tolerate(['ESRCH', 'ENODEV'], () => pod.route.del(route))
-}
-
+/** Rules come first, so that DEL after a death finds the tables; one to an empty table changes nothing. */
 const apply = (pod: Namespace, { rules, added, removed }: Plan): void => {
-  for (const route of added) tolerate(['EEXIST'], () => pod.route.add(route))
   for (const rule of rules) tolerate(['EEXIST'], () => rulesOf(pod).add(rule))
+  for (const route of added) tolerate(['EEXIST'], () => pod.route.add(route))
   for (const route of removed) tolerate(['ESRCH'], () => pod.route.del(route))
+}
+
+/** What the main table had of a link comes back; its default routes as far as the chain has spoken of them. */
+const moveBack = (pod: Namespace, dev: number, rules: readonly Rule[], previous: Result | undefined): void => {
+  const { added, removed } = wayBack({ dev, rules, routes: pod.route.list(), stated: previous?.routes ?? [] })
+  runAll([
+    ...removed.map(route => () => { tolerate(['ESRCH'], () => pod.route.del(route)) }),
+    ...added.map(route => () => { tolerate(['EEXIST'], () => pod.route.add(route)) }),
+  ])
+}
+
+const canonical = (address = ''): string | undefined => {
+  const bytes = parseIp(address)
+  return bytes && formatIp(bytes)
 }
 
 export const sbr = driver({
@@ -43,7 +56,7 @@ export const sbr = driver({
     if (previous === undefined) throw invalidConfig('prevResult is missing', 'sbr follows another plugin')
     const ips = ownIps(previous, ifName, netns)
     if (ips.length === 0) return previous
-    const { index: dev } = requireLink(pod, ifName)
+    const { index: dev } = requireLink(pod, ifName, 'sbr')
     // Two interfaces of a container must not choose the same table.
     pod.run(() => whileHostIsLocked('exclusive', () => {
       const plan = planFor(config, { ips, dev, routes: pod.route.list(), rules: rulesOf(pod).list() })
@@ -54,17 +67,19 @@ export const sbr = driver({
 
   check({ config, ifName, netns, pod, previous }) {
     const result = requirePrevious(previous)
-    const { index: dev } = requireLink(pod, ifName)
-    const [rules, routes] = [rulesOf(pod).list(), pod.route.list()]
+    const link = pod.link.find(ifName)
+    if (link === undefined) throw broken(`${ifName} is missing in ${pod.path}`)
+    const [rules, routes, configured] = [rulesOf(pod).list(), pod.route.list(), gatewaysOf(config)]
     for (const { address, gateway } of ownIps(result, ifName, netns)) {
       const rule = rules.find(({ from, table }) =>
         from === alone(address) && (config.table === undefined || table === config.table))
       if (rule === undefined) throw broken(`${ifName} has lost the rule from ${alone(address)}`)
       if (config.table !== undefined) continue
-      const own = routes.filter(route => route.dev === dev && route.table === rule.table)
+      const own = routes.filter(route => route.dev === link.index && route.table === rule.table)
       if (own.length === 0) throw broken(`table ${rule.table} of ${alone(address)} has lost its routes`)
-      if (gateway && !own.some(({ dst }) => dst.endsWith('/0'))) {
-        throw broken(`table ${rule.table} of ${alone(address)} has lost its default route`)
+      const via = configured[familyOf(address)] ?? canonical(gateway)
+      if (via && !own.some(route => route.dst.endsWith('/0') && route.via === via)) {
+        throw broken(`table ${rule.table} of ${alone(address)} has lost its default route via ${via}`)
       }
     }
   },
@@ -76,11 +91,12 @@ export const sbr = driver({
       const present = link ? pod.addr.list(link.index).map(({ address }) => address) : []
       const known = previous ? ownIps(previous, ifName, netns).map(({ address }) => address) : []
       const from = new Set([...present, ...known].map(alone))
-      for (const rule of rulesOf(pod).list()) {
-        if (rule.from === undefined || rule.table === MAIN || !from.has(rule.from)) continue
-        if (config.table !== undefined && rule.table !== config.table) continue
-        tolerate(['ENOENT'], () => rulesOf(pod).del({ from: rule.from!, table: rule.table }))
-      }
+      const rules = rulesOf(pod).list().flatMap(({ from: source, table }) =>
+        source !== undefined && table !== MAIN && from.has(source) && (config.table ?? table) === table
+          ? { from: source, table }
+          : [])
+      if (link && config.table === undefined) attempt(() => moveBack(pod, link.index, rules, previous))
+      for (const rule of rules) attempt(() => { tolerate(['ENOENT'], () => rulesOf(pod).del(rule)) })
     })
   },
 

@@ -2,7 +2,8 @@
 // can restore what the other has changed. The reference passes over keys that it does not know.
 import { isObject, type Json } from '#cni/json.ts'
 import type { Attachment } from '#net/attachment.ts'
-import { listDirectory, makeDirectory, readText, removeFile, replaceFile } from '#sys/file.ts'
+import { sha256 } from '#sys/digest.ts'
+import { listDirectory, makeDirectory, readText, removeFile, writeText } from '#sys/file.ts'
 import type { LinkSettings } from './plan.ts'
 
 /** Values of before; `sysctl` by name below /proc/sys/net. */
@@ -11,8 +12,12 @@ export interface Past extends LinkSettings {
   readonly sysctl?: Readonly<Record<string, string>> | undefined
 }
 
-const fileOf = (directory: string, { containerId, ifName }: Omit<Attachment, 'network'>): string =>
-  `${directory}/${containerId}_${ifName}.json`
+const LONGEST = 255 // NAME_MAX of include/uapi/linux/limits.h
+
+const fileOf = (directory: string, { containerId, ifName }: Omit<Attachment, 'network'>): string => {
+  const name = `${containerId}_${ifName}.json`
+  return `${directory}/${name.length > LONGEST ? `${sha256(name)}.json` : name}`
+}
 
 const textIn = (json: Json, key: string): string | undefined =>
   typeof json[key] === 'string' ? json[key] : undefined
@@ -42,12 +47,27 @@ const readFrom = (path: string): Past | undefined => {
 export const readPast = (directory: string, attachment: Attachment): Past | undefined =>
   readFrom(fileOf(directory, attachment))
 
-/** Records what was. */
+/**
+ * Records what was, before anything is changed: half a record, after a crash, says nothing and loses nothing. It is
+ * written in place because nobody would find a temporary file of a process that has died.
+ */
 export const writePast = (directory: string, attachment: Attachment, past: Past): void => {
   makeDirectory(directory, 0o700)
   const text = JSON.stringify({ ...past, network: attachment.network }, undefined, 1)
-  replaceFile(fileOf(directory, attachment), text, 0o600)
+  writeText(fileOf(directory, attachment), text, 0o600)
 }
+
+/**
+ * What was before the first tuning of a chain that has several: DEL of the last one restores all of it.
+ * @param earlier what is recorded already
+ */
+export const joined = (attachment: Attachment, earlier: Past | undefined, past: Past): Past =>
+  earlier?.network === attachment.network
+    ? { ...past, ...present(earlier), sysctl: { ...past.sysctl, ...earlier.sysctl } }
+    : past
+
+const present = (past: Past): Past =>
+  Object.fromEntries(Object.entries(past).filter(([, value]) => value !== undefined))
 
 /** Forgets what was; fine when nothing is recorded. */
 export const removePast = (directory: string, attachment: Attachment): void => {

@@ -80,7 +80,8 @@ test('tuning', { skip }, async t => {
       [{ sysctl: { 'net.ipv4.nothing': '1' } }, /net\.ipv4\.nothing" does not exist/],
       [{ sysctl: { 'net.ipv4.ip_default_ttl': 64 } }, /is 64/],
       [{ sysctl: { 'net.ipv4.ip_default_ttl': '1', 'net/ipv4/ip_default_ttl': '2' } }, /twice/],
-      [{ mac: '01:00:00:00:00:01' }, /mac/], [{ mtu: -1 }, /mtu -1/],
+      [{ mac: '01:00:00:00:00:01' }, /mac/], [{ mtu: -1 }, /mtu -1/], [{ mtu: 67 }, /mtu 67/],
+      [{ mtu: 1279, prevResult: { interfaces: [], ips: [{ address: 'fd00::2/64' }] } }, /mtu 1279.*fd00::2/],
       [{ prevResult: undefined, mtu: 1300 }, /prevResult/],
     ]
     for (const [keys, message] of refused) {
@@ -89,6 +90,51 @@ test('tuning', { skip }, async t => {
     t.throws(() => node.call('ADD', pod, config({ sysctl: { 'net.ipv4.ip_default_ttl': 'x' }, mtu: 1300 })))
     t.same(shown(pod), before)
     t.same(readdirSync(dataDir), [])
+  })
+
+  t.test('two of them in one chain', async t => {
+    const { node, pod, dataDir, config } = prepared(t)
+    const before = shown(pod)
+    const [first, second] = [{ mtu: 1300, mac: '02:00:00:00:00:02' }, { mtu: 1200, txQLen: 5 }]
+    node.call('ADD', pod, config(first))
+    node.call('ADD', pod, config(second))
+    t.match(shown(pod), [{ mtu: 1200, txqlen: 5, address: '02:00:00:00:00:02' }])
+    t.throws(() => node.call('ADD', pod, config({ sysctl: { 'net.ipv4.ip_default_ttl': 'x' }, mtu: 1250 })))
+    t.match(shown(pod), [{ mtu: 1200, txqlen: 5 }])
+    t.same(readdirSync(dataDir), ['c1_eth0.json'], 'a failed ADD leaves the record of the others')
+    node.call('DEL', pod, config(second))
+    node.call('DEL', pod, config(first))
+    t.same([shown(pod), readdirSync(dataDir)], [before, []])
+  })
+
+  t.test('the MTU of IPv6 may be below the link\'s', async t => {
+    const { node, pod, config } = prepared(t)
+    const keys = { mtu: 1390, sysctl: { 'net.ipv6.conf.IFNAME.mtu': '1280' } }
+    const result = node.call('ADD', pod, config(keys))
+    t.equal(pod.run(() => readSysctl('ipv6/conf/eth0/mtu')), '1280')
+    node.call('CHECK', pod, config({ ...keys, prevResult: result }))
+    node.call('DEL', pod, config(keys))
+    t.equal(pod.run(() => readSysctl('ipv6/conf/eth0/mtu')), '1400')
+  })
+
+  t.test('the administrator\'s list of sysctls', async t => {
+    const { node, pod, config } = prepared(t)
+    const listed = (...lines: string[]): string => {
+      const script = `mount -t tmpfs tmpfs /etc; mkdir -p /etc/cni/tuning
+        printf '%s\\n' ${lines.map(line => `'${line}'`).join(' ')} > /etc/cni/tuning/allowlist.conf
+        exec build/bin/tuning`
+      const { stdout } = spawnSync('unshare', ['-m', 'sh', '-ec', script], {
+        encoding: 'utf8', input: JSON.stringify(config({ sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '1' } })),
+        env: { ...process.env, CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_NETNS: pod.path, CNI_IFNAME: 'eth0' },
+      })
+      return stdout
+    }
+    t.match(listed('^net\\.core\\.'), /"code": ?7.*log_martians.*not allowed on this host/s)
+    t.match(listed('['), /is no regular expression/)
+    t.equal(pod.run(() => readSysctl('ipv4/conf/eth0/log_martians')), '0')
+    t.match(listed('^net\\.core\\.', '', '^net\\.ipv4\\.conf\\.IFNAME\\.[a-z_]*$'), /"interfaces"/)
+    t.equal(pod.run(() => readSysctl('ipv4/conf/eth0/log_martians')), '1')
+    node.call('DEL', pod, config({}))
   })
 
   t.test('a record stays for those that live, and goes with the others', async t => {

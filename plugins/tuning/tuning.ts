@@ -1,7 +1,9 @@
 // tuning: settings of an interface that another plugin has made, and of its network namespace.
+import { requireLink } from '#cni/chained.ts'
 import { broken, expect, requirePrevious } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
-import { CniError, invalidConfig } from '#cni/errors.ts'
+import { invalidConfig } from '#cni/errors.ts'
+import { refuseMtu, refuseSmallMtu } from '#cni/interface.ts'
 import type { Result } from '#cni/result.ts'
 import { create } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
@@ -10,7 +12,7 @@ import type { Link, LinkSpec } from '#netlink/route/link.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/tuning.js'
 import { schema } from './config.ts'
-import { collectPast, readPast, removePast, writePast, type Past } from './past.ts'
+import { collectPast, joined, readPast, removePast, writePast, type Past } from './past.ts'
 import { planOf, requireAllowed, type LinkSettings, type Plan, type Sysctl } from './plan.ts'
 
 const NO_ARGS: ReadonlyMap<string, string> = new Map()
@@ -34,15 +36,10 @@ const valueOf = ({ key, name }: Sysctl): string => {
   return value
 }
 
-const requireLink = (pod: Namespace, ifName: string): Link => {
-  const link = pod.link.find(ifName)
-  if (link) return link
-  throw new CniError('invalidConfig', `${ifName} does not exist in ${pod.path}`, 'put tuning behind its plugin')
-}
-
-const apply = (pod: Namespace, ifName: string, { link, sysctls }: Plan): void => {
+/** A link's MTU resets that of its IPv6, which may be lower, so settings come last. */
+const apply = (pod: Namespace, index: number, { link, sysctls }: Plan): void => {
+  if (hasAny(link)) pod.link.set(index, specOf(link))
   pod.run(() => { for (const { name, value } of sysctls) writeSysctl(name, value) })
-  if (hasAny(link)) pod.link.set(requireLink(pod, ifName).index, specOf(link))
 }
 
 /** Puts everything back that still can be. */
@@ -77,21 +74,29 @@ export const tuning = driver({
     const plan = planOf(config, args, text, ifName)
     if (previous === undefined) throw invalidConfig('prevResult is missing', 'tuning follows another plugin')
     requireAllowed(plan)
+    refuseMtu(plan.link.mtu ?? 0)
+    refuseSmallMtu(plan.link.mtu ?? 0, previous)
     const nothing = plan.sysctls.length === 0 && !hasAny(plan.link)
     if (nothing) return previous
 
-    const link = requireLink(pod, ifName)
+    const link = requireLink(pod, ifName, 'tuning')
     const before = pod.run(() => Object.fromEntries(plan.sysctls.map(sysctl => [sysctl.name, valueOf(sysctl)])))
     const past = { ...changedBy(plan.link, settingsOf(link)), sysctl: before }
-    create(undo, 'record of what was', () => removePast(config.dataDir, attachment), () =>
-      writePast(config.dataDir, attachment, past))
-    create(undo, `settings of ${ifName}`, () => restore(pod, ifName, past), () => apply(pod, ifName, plan))
+    const earlier = readPast(config.dataDir, attachment)
+    const record = joined(attachment, earlier, past)
+    const forget = (): void =>
+      earlier ? writePast(config.dataDir, attachment, earlier) : removePast(config.dataDir, attachment)
+    create(undo, 'record of what was', forget, () => writePast(config.dataDir, attachment, record))
+    create(undo, `settings of ${ifName}`, () => restore(pod, ifName, past), () => apply(pod, link.index, plan))
     return updated(previous, ifName, netns, plan.link)
   },
 
-  check({ config, text, ifName, pod, previous }) {
-    requirePrevious(previous)
-    const { link: wanted, sysctls } = planOf(config, NO_ARGS, text, ifName)
+  check({ config, args, text, ifName, netns, pod, previous }) {
+    const { interfaces } = requirePrevious(previous)
+    const { link: planned, sysctls } = planOf(config, args, text, ifName)
+    // A plugin behind this one may have changed the address, and says so.
+    const stated = interfaces.find(({ name, sandbox }) => name === ifName && sandbox === netns)?.mac?.toLowerCase()
+    const wanted = { ...planned, mac: planned.mac && (stated ?? planned.mac) }
     const link = pod.link.find(ifName)
     if (link === undefined) throw broken(`${ifName} is missing in ${pod.path}`)
     const actual = settingsOf(link)

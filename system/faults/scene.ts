@@ -6,6 +6,10 @@ import type { Attachment, Configuration, Reply } from '../host.ts'
 /** The kernel removes the links of a deleted namespace when it comes to it: milliseconds to wait for that, at most. */
 const patience = 2000
 
+interface Result {
+  readonly interfaces: readonly { readonly name: string, readonly sandbox?: string }[]
+}
+
 /** Passes through a reply that says success. @throws Error with the plugin's words otherwise */
 export function must(reply: Reply): Reply {
   if (reply.status !== 0) throw new Error(`exit status ${reply.status}: ${reply.stdout} ${reply.stderr}`)
@@ -16,48 +20,61 @@ function pause(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
-/** The host is empty, or has a neighbour in the same network already. */
+/** Who is on the host when the fault happens. */
+export interface Cast {
+  /** The plugin that has the faults. */
+  readonly configuration: Configuration
+  /** The plugin before it in the chain, which has made the interface; it has no faults. */
+  readonly behind?: Configuration | undefined
+  /** The configuration of a container that is in the same network already; without it the host is empty. */
+  readonly neighbour?: Configuration | undefined
+}
+
+/** A host whose subject is about to be given to the plugin, by the one before it in the chain if there is one. */
 export class Scene implements Disposable {
   readonly host: Host
   readonly subject: Attachment
   readonly before: string[]
-  readonly #configuration: Configuration
+  /** With the result of the plugin before it. */
+  readonly configuration: Configuration
+  /** Links of the host whose other end is in the pod: they go with it. */
+  readonly #ends: string[]
 
   /** @param before what an earlier scene of this kind has begun with; a scene is looked at when it is not given */
-  constructor(configuration: Configuration, neighbour: boolean, before?: string[]) {
+  constructor({ configuration, behind, neighbour }: Cast, before?: string[]) {
     this.host = new Host(2)
-    this.#configuration = configuration
-    const { master, device, vlanId } = configuration
-    for (const link of [master, device]) if (typeof link === 'string') this.host.addUplink(link)
-    // Nobody else can have the subject's device or VLAN.
-    const others = {
-      ...configuration,
-      ...typeof device === 'string' && { device: `${device}b` },
-      ...typeof vlanId === 'number' && { vlanId: vlanId + 1 },
-    }
-    if (neighbour && others.device !== device) this.host.addUplink(`${device}b`)
+    const devices = [configuration, neighbour, behind].flatMap((one) => [one?.['master'], one?.['device']])
+    for (const link of new Set(devices)) if (typeof link === 'string') this.host.addUplink(link)
     const interfaceName = configuration.type === 'loopback' ? 'lo' : 'eth0'
     const [own = '', occupied = ''] = this.host.pods
     const other = { id: 'test-neighbour', netns: occupied, interface: interfaceName }
-    if (neighbour) must(this.host.call('ADD', others, other))
+    if (neighbour) must(this.host.call('ADD', this.#following(behind, neighbour, other), other))
     this.subject = { id: 'test-subject', netns: own, interface: interfaceName }
+    this.configuration = this.#following(behind, configuration, this.subject)
+    const { interfaces = [] } = (this.configuration['prevResult'] ?? {}) as Partial<Result>
+    this.#ends = interfaces.filter(({ name, sandbox }) => !sandbox && name.startsWith('veth')).map(({ name }) => name)
     this.before = before ?? this.host.facts(own)
   }
 
   /** A verb for the subject, with the configuration and these keys. */
   call(verb: string, keys: Record<string, unknown> = {}): Reply {
-    return this.host.call(verb, { ...this.#configuration, ...keys }, this.subject)
+    return this.host.call(verb, { ...this.configuration, ...keys }, this.subject)
   }
 
   deletePod(): void {
     // The link that stands in for a card would end with the namespace.
-    if (this.#configuration['device'] !== undefined) this.host.returnCards(this.subject.netns)
+    if (this.configuration['device'] !== undefined) this.host.returnCards(this.subject.netns)
     this.host.deletePod(this.subject.netns)
     this.subject.netns = ''
   }
 
-  /** What is too much and what is missing, compared with the time before; `allowed` may stay. */
-  difference(allowed: string[]): string[] {
+  /**
+   * What is too much and what is missing, compared with the time before.
+   *
+   * @param allowed what may stay
+   * @param fleeting what may be otherwise because it ends with the interface
+   */
+  difference(allowed: string[], fleeting?: RegExp): string[] {
     const gone = this.subject.netns === ''
     const deadline = Date.now() + (gone ? patience : 0)
     let facts = this.#facts()
@@ -65,15 +82,23 @@ export class Scene implements Disposable {
       pause(20)
       facts = this.#facts()
     }
-    const expected = gone ? this.before.filter((fact) => !fact.startsWith('pod: ')) : this.before
+    const isGone = (fact: string): boolean =>
+      gone && (fact.startsWith('pod: ') || this.#ends.some((end) => fact.includes(end)))
     return [
       ...without(facts, this.before, allowed).map((fact) => `left: ${fact}`),
-      ...without(expected, facts).map((fact) => `lost: ${fact}`),
-    ]
+      ...without(this.before, facts).filter((fact) => !isGone(fact)).map((fact) => `lost: ${fact}`),
+    ].filter((difference) => !fleeting?.test(difference))
   }
 
   [Symbol.dispose](): void {
     this.host.close()
+  }
+
+  /** A configuration with the result of the plugin before it in the chain. */
+  #following(behind: Configuration | undefined, configuration: Configuration, to: Attachment): Configuration {
+    if (behind === undefined) return configuration
+    const prevResult: unknown = JSON.parse(must(this.host.call('ADD', behind, to)).stdout)
+    return { ...configuration, prevResult }
   }
 
   #facts(): string[] {

@@ -10,6 +10,7 @@ import type { Configuration, Reply } from '../host.ts'
 import { metAsMeant, tracedAdd } from './injection.ts'
 import type { Fault, TracedReply } from './injection.ts'
 import { Scene, must } from './scene.ts'
+import type { Cast } from './scene.ts'
 import { changesSomething, describeCall, isAnswer, isLast } from './trace.ts'
 import type { Call } from './trace.ts'
 
@@ -24,47 +25,53 @@ const errors: Fault[] = ['ENOSPC', 'EPERM', 'EBUSY', 'ENOBUFS']
 /** A call that the kernel has started anew, or a quicker thread of the runtime, lets strace meet another call. */
 const attempts = 10
 
+/** How DEL is called after a death: what the runtime still has. */
+const remains = { nothing: '', prevResult: ' with prevResult', noNamespace: ' without a namespace' }
+
+type Remains = keyof typeof remains
+
 /** One configuration on one kind of host. */
 class Trial {
   readonly #t: Test
-  readonly #configuration: Configuration
-  readonly #neighbour: boolean
+  readonly #cast: Cast
+  readonly #fleeting: RegExp | undefined
   /** What an undisturbed ADD and DEL leave. */
   #allowed: string[] = []
-  /** How every scene begins; the first one tells. */
+  /** How every scene begins; the first one tells, unless a plugin has made links with random addresses before. */
   #before: string[] | undefined
   /** Faults that met the call that was meant. */
   faults = 0
 
-  constructor(t: Test, configuration: Configuration, neighbour: boolean) {
+  constructor(t: Test, cast: Cast, fleeting?: RegExp) {
     this.#t = t
-    this.#configuration = configuration
-    this.#neighbour = neighbour
+    this.#cast = cast
+    this.#fleeting = fleeting
   }
 
   /** ADD and DEL without a fault: the calls that they make, and that they leave only what containers share. */
   learn(): Call[] {
-    using scene = new Scene(this.#configuration, this.#neighbour)
-    this.#before = scene.before
-    const reply = tracedAdd(scene.host, this.#configuration, scene.subject)
+    using scene = new Scene(this.#cast)
+    if (this.#cast.behind === undefined) this.#before = scene.before
+    const reply = tracedAdd(scene.host, scene.configuration, scene.subject)
     must(reply)
     must(scene.call('DEL'))
     this.#allowed = without(scene.host.facts(scene.subject.netns), scene.before)
-    const strange = this.#allowed.filter((fact) => !isShared(fact))
+    const strange = this.#allowed.filter((fact) => !isShared(fact) && !this.#fleeting?.test(`left: ${fact}`))
     this.#t.same(strange, [], 'ADD and DEL without a fault leave only what containers share')
+    this.#t.same(scene.difference(this.#allowed, this.#fleeting), [], 'and take nothing away')
     scene.subject.id = 'test-second'
     must(scene.call('ADD'))
     must(scene.call('DEL'))
-    this.#t.same(scene.difference(this.#allowed), [], 'a second ADD and DEL leave no more')
+    this.#t.same(scene.difference(this.#allowed, this.#fleeting), [], 'a second ADD and DEL leave no more')
     return reply.calls
   }
 
   /** Death before `call` is made; DEL, knowing nothing of the ADD, has to find all that is there. */
-  kill(call: Call, netnsGone: boolean): void {
-    const name = `killed before ${describeCall(call)}, then DEL${netnsGone ? ' without a namespace' : ''}`
+  kill(call: Call, left: Remains): void {
+    const name = `killed before ${describeCall(call)}, then DEL${remains[left]}`
     this.#withFault(name, call, 'kill', (scene) => {
-      if (netnsGone) scene.deletePod()
-      this.#del(name, scene)
+      if (left === 'noNamespace') scene.deletePod()
+      this.#del(name, scene, left === 'prevResult' ? scene.configuration['prevResult'] : undefined)
     })
   }
 
@@ -72,19 +79,21 @@ class Trial {
   fail(call: Call, error: Fault): void {
     const name = `${error} from ${describeCall(call)}`
     this.#withFault(name, call, error, (scene, reply) => {
-      if (reply.status === 0) this.#check(name, scene, reply)
-      else {
-        this.#t.match(parsed(reply), { code: Number, msg: String }, `${name}: one JSON error`)
-        this.#t.same(scene.difference(this.#allowed), [], `${name}: ADD leaves nothing`)
+      if (reply.status === 0) {
+        this.#check(name, scene, reply)
+        this.#del(name, scene, parsed(reply))
+        return
       }
+      this.#t.match(parsed(reply), { code: Number, msg: String }, `${name}: one JSON error`)
+      this.#t.same(scene.difference(this.#allowed), [], `${name}: ADD leaves nothing`)
       this.#del(name, scene)
     })
   }
 
   #withFault(name: string, call: Call, fault: Fault, judge: (scene: Scene, reply: TracedReply) => void): void {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
-      using scene = new Scene(this.#configuration, this.#neighbour, this.#before)
-      const reply = tracedAdd(scene.host, this.#configuration, scene.subject, { call, fault })
+      using scene = new Scene(this.#cast, this.#before)
+      const reply = tracedAdd(scene.host, scene.configuration, scene.subject, { call, fault })
       if (!metAsMeant(reply, { call, fault })) continue
       judge(scene, reply)
       this.faults += 1
@@ -98,10 +107,10 @@ class Trial {
     this.#t.equal(status, 0, `${name}: ADD succeeded, so CHECK does: ${stdout}`)
   }
 
-  #del(name: string, scene: Scene): void {
-    const { status, stdout } = scene.call('DEL')
+  #del(name: string, scene: Scene, prevResult?: unknown): void {
+    const { status, stdout } = scene.call('DEL', { prevResult })
     this.#t.equal(status, 0, `${name}: DEL succeeds: ${stdout}`)
-    this.#t.same(scene.difference(this.#allowed), [], `${name}: nothing stays`)
+    this.#t.same(scene.difference(this.#allowed, this.#fleeting), [], `${name}: nothing stays`)
   }
 }
 
@@ -113,27 +122,50 @@ function parsed(reply: Reply): unknown {
   }
 }
 
+/** How a configuration is tested. */
+interface Options {
+  /** Why the plugin cannot work on this kernel. */
+  readonly skip?: string | false
+  /** Each call meets one of its faults in turn, where FAIRLEAD_FAULTS does not say otherwise. */
+  readonly sample?: boolean
+  /** For a chained plugin: the one before it. Everything is compared with what that one's ADD has left. */
+  readonly behind?: Configuration
+  /** Keys in which the neighbour's configuration differs, for example a port that only one can have. */
+  readonly neighbour?: Readonly<Record<string, unknown>>
+  /** `left: FACT` and `lost: FACT` that DEL may leave to the plugin before it, whose DEL removes the interface. */
+  readonly fleeting?: RegExp
+}
+
+/** The neighbour's configuration: nobody else can have the subject's device or VLAN. */
+function besides(configuration: Configuration, keys: Options['neighbour']): Configuration {
+  const { device, vlanId } = configuration
+  return {
+    ...configuration,
+    ...typeof device === 'string' && { device: `${device}b` },
+    ...typeof vlanId === 'number' && { vlanId: vlanId + 1 },
+    ...keys,
+  }
+}
+
 /**
  * Tests a configuration on an empty host and beside a neighbour of the same network. The calling process must be in
  * private namespaces. The comment is how tap hears of another timeout from a process that it has no channel to.
  *
- * @param skip why the plugin cannot work on this kernel
- * @param sample each call meets one of its faults in turn, where FAIRLEAD_FAULTS does not say otherwise
  * @throws Error when the plugin is not there
  */
-export function injectFaults(
-  configuration: Configuration, { skip = false, sample = false }: { skip?: string | false, sample?: boolean } = {},
-): void {
+export function injectFaults(configuration: Configuration, options: Options = {}): void {
+  const { skip = false, sample = false, behind, fleeting } = options
   const stride = Number(wanted ?? (sample ? 1 : 0))
   const program = join(plugins, configuration.type)
   if (!existsSync(program)) throw new Error(`FAIRLEAD_BIN: no ${program}: build it or name another directory`)
   comment(`timeout=${patience}`)
-  for (const neighbour of [false, true]) {
+  for (const neighbour of [undefined, besides(configuration, options.neighbour)]) {
     test(neighbour ? 'beside a neighbour' : 'first of its network', { timeout: 0, skip }, async (t) => {
-      const trial = new Trial(t, configuration, neighbour)
+      const trial = new Trial(t, { configuration, behind, neighbour }, fleeting)
       const calls = trial.learn()
       const changes = calls.filter(changesSomething)
-      const kills = (call: Call) => [() => trial.kill(call, false), () => trial.kill(call, true)]
+      const deaths: Remains[] = behind ? ['nothing', 'noNamespace', 'prevResult'] : ['nothing', 'noNamespace']
+      const kills = (call: Call) => deaths.map((left) => () => trial.kill(call, left))
       const failures = (call: Call) => errors.map((error) => () => trial.fail(call, error))
       const faults = [
         ...changes.map((call) => [...kills(call), ...failures(call)]),

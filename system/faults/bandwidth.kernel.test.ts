@@ -1,0 +1,26 @@
+// Faults in an ADD of bandwidth behind bridge, with both directions.
+import { kernelLacks } from '../../tools/kernel.ts'
+import { enterPrivateNamespaces } from '../../tools/privacy.ts'
+import { injectFaults } from './trial.ts'
+
+enterPrivateNamespaces()
+
+injectFaults({
+  cniVersion: '1.1.0',
+  name: 'faults',
+  type: 'bandwidth',
+  runtimeConfig: {
+    bandwidth: { ingressRate: 20_000_000, ingressBurst: 2_000_000, egressRate: 10_000_000, egressBurst: 1_000_000 },
+  },
+}, {
+  skip: kernelLacks('ifb'),
+  sample: true,
+  behind: {
+    cniVersion: '1.1.0',
+    name: 'faults',
+    type: 'bridge',
+    bridge: 'test0',
+    isGateway: true,
+    ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]] },
+  },
+})
