@@ -1,0 +1,63 @@
+// Where what is kept: the keys of a cluster in its store. Addresses are in hexadecimal digits, so that keys sort as
+// addresses do.
+import { networkOf, parsePrefix } from '#net/prefix.ts'
+import { parseIp } from '#netlink/ip.ts'
+
+/** All of it. */
+export const root = '/fairlead/v1/'
+
+/** Which cluster this is: its id. */
+export const clusterKey = `${root}cluster`
+
+/** Holds the cluster's id once nobody comes back with older claims than the store knows of. */
+export const settledKey = `${root}settled`
+
+/** Who removes hosts that are gone. */
+export const janitorKey = `${root}janitor`
+
+/** Written with every network that is made, because two with the same addresses are kept apart by no key. */
+export const networksKey = `${root}networks`
+
+const folder = (name: string) => {
+  const prefix = `${root}${name}/`
+  return {
+    prefix,
+    key: (id: string): string => prefix + id,
+    id: (key: string): string | undefined => key.startsWith(prefix) ? key.slice(prefix.length) : undefined,
+  }
+}
+
+/** What other hosts need to reach a host. It stays when the host is silent. */
+export const hosts = folder('hosts')
+/** Disappears with the lease of an agent that is silent. */
+export const alive = folder('alive')
+/** Since when a host is silent. */
+export const missing = folder('missing')
+export const nets = folder('nets')
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+export const networkKey = (network: string): string => nets.key(`${network}/config`)
+
+export const vniKey = (vni: number): string => `${root}vnis/${vni.toString(16).padStart(6, '0')}`
+
+export const blocksPrefix = (network: string): string => nets.key(`${network}/blocks/`)
+
+/** @param block `10.1.2.0/24` */
+export const blockKey = (network: string, block: string): string => {
+  const prefix = parsePrefix(block)!
+  return `${blocksPrefix(network)}${hex(networkOf(prefix))}-${prefix.length}`
+}
+
+export const staticsPrefix = (network: string): string => nets.key(`${network}/static/`)
+
+export const staticKey = (network: string, ip: string): string => staticsPrefix(network) + hex(parseIp(ip)!)
+
+/** What a key below `nets/` is about; undefined for what a later version may keep there. */
+export const readNetKey = (
+  key: string,
+): { readonly network: string; readonly part: 'config' | 'blocks' | 'static'; readonly rest: string } | undefined => {
+  const [network = '', part = '', ...rest] = nets.id(key)?.split('/') ?? []
+  const known = part === 'config' || part === 'blocks' || part === 'static'
+  return known ? { network, part, rest: rest.join('/') } : undefined
+}

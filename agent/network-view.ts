@@ -1,0 +1,35 @@
+// A network at one moment, as the store has it: its configuration and who has which addresses.
+import { blockKey, networkKey, nets, readNetKey } from './layout.ts'
+import type { Member } from './member.ts'
+import { configOf, type NetworkConfig } from './network.ts'
+import { OverlayError } from './overlay-error.ts'
+import { recordOf, type BlockRecord } from './records.ts'
+import type { Entry } from './store/store.ts'
+
+export interface NetworkView {
+  readonly name: string
+  readonly entry: Entry
+  readonly config: NetworkConfig
+  /** By block, `10.1.2.0/24`. */
+  readonly blocks: ReadonlyMap<string, Entry>
+  /** By key. */
+  readonly statics: ReadonlyMap<string, Entry>
+}
+
+/** Looks at a network. @throws OverlayError `no-network`; StoreError */
+export const viewNetwork = async (member: Member, name: string): Promise<NetworkView> => {
+  const { entries } = await member.store.list(nets.key(`${name}/`))
+  const entry = entries.find(({ key }) => key === networkKey(name))
+  const config = entry && configOf(entry)
+  if (entry === undefined || config === undefined || config.leaving === true)
+    throw new OverlayError('no-network', `there is no network ${name}`, 'fairlead overlay create')
+  const blocks = new Map<string, Entry>()
+  const statics = new Map<string, Entry>()
+  for (const found of entries) {
+    const part = readNetKey(found.key)?.part
+    const { block } = part === 'blocks' ? recordOf<BlockRecord>(found) : {}
+    if (typeof block === 'string' && blockKey(name, block) === found.key) blocks.set(block, found)
+    if (part === 'static') statics.set(found.key, found)
+  }
+  return { name, entry, config, blocks, statics }
+}
