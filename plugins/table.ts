@@ -23,6 +23,7 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   tap: () => require('./tap/tap.ts').tap,
   tuning: () => require('./tuning/tuning.ts').tuning,
   vlan: () => require('./vlan/vlan.ts').vlan,
+  vrf: () => require('./vrf/vrf.ts').vrf,
 }
 
 export const pluginNames: readonly string[] = Object.keys(drivers)
