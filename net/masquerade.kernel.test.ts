@@ -1,8 +1,7 @@
 // Masquerading: packets that leave, packets that stay, and every trace that it leaves on the host.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'tap'
 import { findElement } from '#netlink/nftables/query.ts'
+import { atOnce } from '#tools/at-once.ts'
 import { anotherNamespace, connect, lacks, output, ownNamespace, pings } from '#tools/kernel.ts'
 import type { Attachment } from './attachment.ts'
 import { attachmentStart } from './masquerade-reference.ts'
@@ -222,15 +221,7 @@ test('many at once', { skip: lacks('nft') }, async t => {
       masquerade.check(host, attachment, addresses)
       if (round < 19 || i > 0) masquerade.remove(host, attachment, i % 2 ? addresses : undefined)
     }`
-  const results = await Promise.all(Array.from({ length: 8 }, async (_, own) => {
-    const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
-    const env = { ...process.env, OWN: `${own}` }
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'inherit', 'pipe'] })
-    let complaint = ''
-    child.stderr.on('data', data => { complaint += data })
-    const [status] = await once(child, 'close')
-    return `${status} ${complaint}`.trim()
-  }))
+  const results = await atOnce(script, Array.from({ length: 8 }, (_, own) => ({ OWN: `${own}` })))
   t.same(results, results.map(() => '0'))
   for (let own = 0; own < 8; own++) masquerade.remove(host, attachmentOf(`c${own}-0`))
   t.equal(ruleset(host), '')

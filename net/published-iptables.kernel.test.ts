@@ -1,10 +1,9 @@
 // Published ports with iptables: what we write is what the Go suite writes, and either takes away what the other wrote.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { test } from 'tap'
 import { familyOf } from '#netlink/ip.ts'
 import { tables } from '#netlink/nftables/query.ts'
+import { atOnce } from '#tools/at-once.ts'
 import { ask, serve } from '#tools/conversation.ts'
 import { anotherNamespace, connect, lacks, output, ownNamespace } from '#tools/kernel.ts'
 import { bridgeResult, lacksReference, pathOf, refer } from '#tools/reference.ts'
@@ -211,13 +210,8 @@ test('many at once', { skip: lacks('iptables-restore') }, async t => {
     using host = Namespace.host()
     published.add(host, JSON.parse(process.env.PUBLICATION))`
   const publications = Array.from({ length: 6 }, (_, i) => publicationOf(`c${i}`))
-  const results = await Promise.all(publications.map(async publication => {
-    const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
-    const env = { ...process.env, PUBLICATION: JSON.stringify(publication) }
-    const [status] = await once(spawn(process.execPath, args, { env, stdio: 'inherit' }), 'close')
-    return status as number
-  }))
-  t.same(results, publications.map(() => 0))
+  const results = await atOnce(script, publications.map(publication => ({ PUBLICATION: JSON.stringify(publication) })))
+  t.same(results, publications.map(() => '0'))
   for (const publication of publications) published.check(host, publication)
   t.equal(saved(host).filter(line => line.startsWith('-A P')).length, 2 * 2, 'shared rules are there once')
   for (const publication of publications) remove(host, publication)

@@ -1,7 +1,6 @@
 // Published ports in numbers, side by side, and as nft reads them.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'tap'
+import { atOnce } from '#tools/at-once.ts'
 import { lacks, output, ownNamespace } from '#tools/kernel.ts'
 import type { Attachment } from './attachment.ts'
 import type { Namespace } from './namespace.ts'
@@ -120,15 +119,7 @@ test('many at once', { skip }, async t => {
       }
       if (round < 19 || i > 0) published.remove(host, attachment, i % 2 ? mappings : undefined)
     }`
-  const results = await Promise.all(Array.from({ length: 6 }, async (_, own) => {
-    const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
-    const env = { ...process.env, OWN: `${own}` }
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'inherit', 'pipe'] })
-    let complaint = ''
-    child.stderr.on('data', data => { complaint += data })
-    const [status] = await once(child, 'close')
-    return `${status} ${complaint}`.trim()
-  }))
+  const results = await atOnce(script, Array.from({ length: 6 }, (_, own) => ({ OWN: `${own}` })))
   t.same(results, results.map(() => '0'))
   const left = ruleset(host).match(/tcp \. \d+ comment/g)
   t.equal(left?.length, 6, 'those that were to stay')
