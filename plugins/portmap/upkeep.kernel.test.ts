@@ -2,7 +2,7 @@
 // clients that go on sending.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import { addresses, Bridged } from '#tools/bridged.ts'
 import { ask, serve } from '#tools/conversation.ts'
@@ -198,17 +198,15 @@ test('conditions', { skip }, async t => {
 })
 
 /** A client that sends from one port all the time, and keeps the last answer. */
-const client = (scene: Bridged): { last(): string; stop(): Promise<unknown> } => {
+const client = (t: Test, scene: Bridged): { last(): string } => {
   const code = `const s = require("dgram").createSocket("udp4").bind(4000)
     s.on("message", m => console.log(String(m)))
     setInterval(() => s.send("?", 5000, "192.0.2.1", () => {}), 20)`
   const child = scene.outside.run(() => spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] }))
+  t.teardown(() => { child.kill(); return once(child, 'exit') })
   let seen = ''
   child.stdout.on('data', data => { seen = `${data}`.trim().split('\n').at(-1)! })
-  return {
-    last() { const answer = seen; seen = ''; return answer },
-    stop: () => { child.kill(); return once(child, 'exit') },
-  }
+  return { last() { const answer = seen; seen = ''; return answer } }
 }
 
 const settle = (): Promise<void> => new Promise(done => setTimeout(done, 300))
@@ -222,7 +220,7 @@ test('UDP clients that go on sending', { skip }, async t => {
     config(scene, [{ hostPort: 5000, containerPort: 80, protocol: 'udp' }]),
     neighbourly(scene, [{ hostPort: 5000, containerPort: 81, protocol: 'udp' }]),
   ]
-  const { last, stop } = client(scene)
+  const { last } = client(t, scene)
   await settle()
   t.equal(last(), '', 'nobody is there yet')
   scene.call('ADD', first, one)
@@ -236,6 +234,5 @@ test('UDP clients that go on sending', { skip }, async t => {
   scene.call('ADD', sibling, two, other)
   await settle()
   t.equal(last(), '81 192.0.2.2')
-  await stop()
   scene.call('DEL', sibling, two, other)
 })
