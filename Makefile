@@ -9,7 +9,9 @@ DESTDIR ?=
 
 # What the tests observe with, the suite they compare with, the runtimes that they start, and a kernel for a guest.
 DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containernetworking-plugins strace \
-	podman crun containerd busybox-static tcpdump etcd-server openssl $(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
+	podman crun containerd busybox-static tcpdump etcd-server openssl \
+	dbus-daemon dbus-bin python3-dbus python3-gi gir1.2-glib-2.0 python3-firewall python3-nftables \
+	$(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
 
 SOURCES := $(shell find agent bench cli cni net netlink plugins sys tools -name '*.ts') package.json
 
@@ -82,6 +84,7 @@ build/bin/fairlead: build/validators.stamp $(SOURCES)
 .PHONY: packages root
 packages:
 	@tools/packages.sh $(DEBIAN_PACKAGES)
+	@tools/unpacked.sh firewalld
 
 root:
 	@[ "$$(id -u)" = 0 ] || { echo 'this needs root: it makes network namespaces' >&2; exit 1; }

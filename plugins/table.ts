@@ -9,6 +9,7 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   bandwidth: () => require('./bandwidth/bandwidth.ts').bandwidth,
   bridge: () => require('./bridge/bridge.ts').bridge,
   dummy: () => require('./dummy/dummy.ts').dummy,
+  firewall: () => require('./firewall/firewall.ts').firewallPlugin,
   host: () => require('./host/host.ts').host,
   'host-device': () => require('./host-device/host-device.ts').hostDevice,
   'host-local': () => require('./host-local-ipam/host-local.ts').hostLocal,
