@@ -1,6 +1,7 @@
 // Faults in an ADD of bandwidth behind bridge, with both directions.
 import { kernelLacks } from '../../tools/kernel.ts'
 import { enterPrivateNamespaces } from '../../tools/privacy.ts'
+import { bridge } from './bridge.ts'
 import { injectFaults } from './trial.ts'
 
 enterPrivateNamespaces()
@@ -15,12 +16,5 @@ injectFaults({
 }, {
   skip: kernelLacks('ifb'),
   sample: true,
-  behind: {
-    cniVersion: '1.1.0',
-    name: 'faults',
-    type: 'bridge',
-    bridge: 'test0',
-    isGateway: true,
-    ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]] },
-  },
+  behind: bridge,
 })

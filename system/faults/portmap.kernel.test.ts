@@ -1,6 +1,7 @@
 // Faults in an ADD of portmap behind bridge: ports of all addresses and of one, of both families.
 import { lacks } from '../../tools/kernel.ts'
 import { enterPrivateNamespaces } from '../../tools/privacy.ts'
+import { bridge } from './bridge.ts'
 import { injectFaults } from './trial.ts'
 
 enterPrivateNamespaces()
@@ -15,13 +16,6 @@ const ports = (first: number) => ({
 injectFaults({ cniVersion: '1.1.0', name: 'faults', type: 'portmap', runtimeConfig: ports(8080) }, {
   skip: lacks('nft'),
   sample: true,
-  behind: {
-    cniVersion: '1.1.0',
-    name: 'faults',
-    type: 'bridge',
-    bridge: 'test0',
-    isGateway: true,
-    ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]] },
-  },
+  behind: bridge,
   neighbour: { runtimeConfig: ports(9080) },
 })

@@ -1,5 +1,6 @@
 // Faults in an ADD of tuning behind bridge, with all that it can set.
 import { enterPrivateNamespaces } from '../../tools/privacy.ts'
+import { bridge } from './bridge.ts'
 import { injectFaults } from './trial.ts'
 
 enterPrivateNamespaces()
@@ -16,12 +17,5 @@ injectFaults({
   sysctl: { 'net.core.somaxconn': '99', 'net.ipv4.conf.IFNAME.arp_filter': '1', 'net.ipv6.conf.IFNAME.hop_limit': '7' },
 }, {
   sample: true,
-  behind: {
-    cniVersion: '1.1.0',
-    name: 'faults',
-    type: 'bridge',
-    bridge: 'test0',
-    isGateway: true,
-    ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]] },
-  },
+  behind: bridge,
 })

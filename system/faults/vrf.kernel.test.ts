@@ -2,6 +2,7 @@
 // interface.
 import { kernelLacks } from '../../tools/kernel.ts'
 import { enterPrivateNamespaces } from '../../tools/privacy.ts'
+import { routedBridge } from './bridge.ts'
 import { injectFaults } from './trial.ts'
 
 enterPrivateNamespaces()
@@ -15,16 +16,5 @@ injectFaults({
   skip: kernelLacks('vrf'),
   sample: true,
   fleeting: /^(left|lost): pod: (route|address) /,
-  behind: {
-    cniVersion: '1.1.0',
-    name: 'faults',
-    type: 'bridge',
-    bridge: 'test0',
-    isGateway: true,
-    ipam: {
-      type: 'host-local',
-      ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]],
-      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
-    },
-  },
+  behind: routedBridge,
 })
