@@ -9,9 +9,11 @@ import process from 'node:process'
 
 interface Question { readonly protocol: 'tcp' | 'udp'; readonly address: string; readonly port: number }
 
-const PATIENCE_MS = 700
+// Patience is counted in turns, which are as long as the machine is busy: it keeps the others waiting as well.
+const TURN_MS = 50
+const PATIENCE = 16
 /** A lost datagram is not sent again by anybody else. */
-const REPEAT_MS = 200
+const REPEAT = 4
 
 const plain = (address = ''): string => address.replace('::ffff:', '')
 
@@ -29,16 +31,22 @@ const serve = (ports: readonly number[]): void => {
 }
 
 const ask = ({ protocol, address, port }: Question): Promise<string | null> => new Promise(answer => {
-  setTimeout(answer, PATIENCE_MS, null)
+  const take = (data: Uint8Array): void => answer(`${data}`)
+  const giveUp = (): void => answer(null)
+  let send = (): void => {}
   if (protocol === 'tcp') {
-    createConnection(port, address).on('error', () => answer(null)).on('data', data => answer(`${data}`))
-    return
+    createConnection(port, address).on('error', giveUp).on('data', take)
+  } else {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4').on('error', giveUp).on('message', take)
+    send = () => socket.send('?', port, address, () => {})
+    send()
   }
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
-  socket.on('error', () => answer(null)).on('message', data => answer(`${data}`))
-  const send = (): void => socket.send('?', port, address, () => {})
-  send()
-  setInterval(send, REPEAT_MS)
+  let turn = 0
+  setInterval(() => {
+    turn++
+    if (turn % REPEAT === 0) send()
+    if (turn === PATIENCE) giveUp()
+  }, TURN_MS)
 })
 
 const [command, ...words] = process.argv.slice(2)
