@@ -5,13 +5,17 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { enterPrivateNamespaces } from '../tools/privacy.ts'
-import { Arena, canMake, has } from './arena.ts'
-import type { Round, Subject } from './arena.ts'
+import { Arena } from './arena.ts'
+import type { Round } from './arena.ts'
+import { Client } from './client.ts'
 import { compile } from './compiler.ts'
+import { canMake } from './ground.ts'
 import { markdown } from './report.ts'
 import { resultsOf, verdictsOf } from './results.ts'
 import type { Result, Who } from './results.ts'
 import { Stopwatch } from './stopwatch.ts'
+import { has } from './subject.ts'
+import type { Subject } from './subject.ts'
 import { workloads } from './workloads.ts'
 import type { Workload } from './workloads.ts'
 
@@ -25,9 +29,14 @@ const { values: options } = parseArgs({
   },
 })
 
+interface Tools {
+  stopwatch: Stopwatch
+  client: Client | undefined
+}
+
 /** Subjects of a workload take turns, round by round, so that a slow minute of the machine meets all of them. */
-function measure(workload: Workload, subjects: Subject[], stopwatch: Stopwatch, runs: number): Result[] {
-  const arenas = subjects.map((subject) => new Arena(subject, workload, stopwatch))
+function measure(workload: Workload, subjects: Subject[], tools: Tools, runs: number): Result[] {
+  const arenas = subjects.map((subject) => new Arena(subject, workload, tools.stopwatch, tools.client))
   const rounds = new Map<Who, Round[]>(subjects.map((subject) => [subject.name, []]))
   for (const arena of arenas) arena.round()
   for (let run = 0; run < runs; run += 1) {
@@ -53,6 +62,8 @@ function main(folder: string): void {
   const floor = compile('floor.c', folder)
   if (driver === undefined) console.error('No C compiler: coarse clock, and no processor time, memory, crowd or floor.')
   const stopwatch = new Stopwatch(driver, folder)
+  const connector = compile('connect.c', folder)
+  const tools = { stopwatch, client: connector === undefined ? undefined : new Client(connector) }
   const subjects: Subject[] = [
     { name: 'ours', program: (plugin) => resolve(options.ours, plugin) },
     { name: 'peer', program: (plugin) => resolve(options.peer, plugin) },
@@ -63,12 +74,14 @@ function main(folder: string): void {
       console.error(`${workload.title}: left out, this kernel has no ${workload.kind} links`)
       continue
     }
-    const missing = subjects.find((subject) => !has(subject, workload.plugin))
-    if (missing) throw new Error(`--${missing.name}: no ${missing.program(workload.plugin)}: name another directory`)
+    for (const { plugin } of [workload, ...workload.chained ?? []]) {
+      const missing = subjects.find((subject) => !has(subject, plugin))
+      if (missing) throw new Error(`--${missing.name}: no ${missing.program(plugin)}: name another directory`)
+    }
     if (workload.crowd && !stopwatch.precise) continue
     const floors: Subject[] = workload.floor && floor ? [{ name: 'floor', program: () => floor }] : []
     console.error(`${workload.title} ...`)
-    results.push(...measure(workload, [...subjects, ...floors], stopwatch, runs))
+    results.push(...measure(workload, [...subjects, ...floors], tools, runs))
   }
   const verdicts = verdictsOf(results)
   console.log(options.json ? JSON.stringify({ runs, results, verdicts }, null, 2) : markdown(results, verdicts, runs))

@@ -5,8 +5,11 @@ import type { Summary } from './statistics.ts'
 
 const nothing = '–'
 
+/** A connection takes some hundredths of a millisecond. */
+const precise = (value: number): string => value.toFixed(value < 1 ? 3 : 1)
+
 const milliseconds = (summary: Summary | undefined): string =>
-  summary ? `${summary.median.toFixed(1)} / ${summary.least.toFixed(1)}` : nothing
+  summary ? [summary.median, summary.least].map(precise).join(' / ') : nothing
 
 const number = (value: number | undefined): string => value === undefined ? nothing : value.toFixed(2)
 
@@ -18,7 +21,7 @@ const row = (cells: string[]): string => `| ${cells.join(' | ')} |`
 function resultRow({ title, verb, bar, figures: { ours, peer, floor } }: Result): string {
   const walls = ratio(ours?.wall, peer?.wall)
   return row([
-    title === verb ? verb : `${title}, ${verb}`,
+    title === verb ? verb : `${title}, ${verb === 'CONNECT' ? 'new connection' : verb}`,
     milliseconds(ours?.wall),
     milliseconds(peer?.wall),
     number(walls),

@@ -1,7 +1,8 @@
 // From rounds to rows: medians, ratios and whether each bar holds.
-import type { Round, Subject } from './arena.ts'
+import type { Round } from './arena.ts'
 import { cpu, memory, summarize, wall } from './statistics.ts'
 import type { Summary } from './statistics.ts'
+import type { Subject } from './subject.ts'
 import type { Verb, Workload } from './workloads.ts'
 
 export interface Figures {
@@ -59,8 +60,8 @@ export function ratio(a: Summary | undefined, b: Summary | undefined): number | 
 export function verdictsOf(results: Result[]): Verdict[] {
   const figures = (workload: string, verb: Verb, who: Who): Figures | undefined =>
     results.find((result) => result.workload === workload && result.verb === verb)?.figures[who]
-  const growth = (who: Who, from: string, to: string): number | undefined =>
-    ratio(figures(to, 'ADD', who)?.wall, figures(from, 'ADD', who)?.wall)
+  const growth = (who: Who, from: string, to: string, verb: Verb = 'ADD'): number | undefined =>
+    ratio(figures(to, verb, who)?.wall, figures(from, verb, who)?.wall)
   const single = results.filter((result) => result.workload !== 'crowd')
   const peak = (who: Who): number | undefined => {
     const peaks = single.map((result) => result.figures[who]?.memory?.median).filter((value) => value !== undefined)
@@ -86,6 +87,20 @@ export function verdictsOf(results: Result[]): Verdict[] {
       ours: growth('ours', 'grown-10', 'grown-1000'),
       peer: growth('peer', 'grown-10', 'grown-1000'),
       bar: 1.3,
+      unit: '×',
+    },
+    {
+      title: 'bridge + ipMasq + portmap ADD at 1,000 published / at 10',
+      ours: growth('ours', 'published-10', 'published-1000'),
+      peer: growth('peer', 'published-10', 'published-1000'),
+      bar: 1.3,
+      unit: '×',
+    },
+    {
+      title: 'new connection at 1,000 published / at 10',
+      ours: growth('ours', 'published-10', 'published-1000', 'CONNECT'),
+      peer: growth('peer', 'published-10', 'published-1000', 'CONNECT'),
+      bar: undefined,
       unit: '×',
     },
     { title: 'peak memory of one call', ours: peak('ours'), peer: peak('peer'), bar: 45, unit: 'MB' },

@@ -1,6 +1,15 @@
 // What is measured, as data. A bar is an upper limit for our median divided by the peer's, both of the same run.
 
-export type Verb = 'VERSION' | 'ADD' | 'DEL'
+export type CniVerb = 'VERSION' | 'ADD' | 'DEL'
+
+/** CONNECT opens connections to {@link publishedPort}. */
+export type Verb = CniVerb | 'CONNECT'
+
+/** A plugin and its keys beside cniVersion, name, type and prevResult. */
+export interface Plugin {
+  plugin: string
+  keys?: Record<string, unknown>
+}
 
 export interface Workload {
   name: string
@@ -14,12 +23,16 @@ export interface Workload {
   kind?: string
   /** Keys beside cniVersion, name, type and ipam. */
   keys?: Record<string, unknown>
+  /** What follows the plugin in the chain; for one container at a time. */
+  chained?: Plugin[]
   subnet?: string
   routes?: { dst: string }[]
   /** Addresses that other containers hold already; only their files exist. */
   taken?: number
   /** Containers attached already, by the same plugin. */
   attached?: number
+  /** Containers that publish a port already, by the same portmap. */
+  published?: number
   /** Containers attached at once; 1 where absent. */
   crowd?: number
   /** Whether floor.c does the kernel's part of this. */
@@ -39,12 +52,44 @@ const stacked = { ...bridge, keys: { master: 'up0' } }
 
 const masquerade = { ...bridge, keys: { ...bridge.keys, ipMasq: true } }
 
+interface Port {
+  hostPort: number
+  containerPort: number
+  protocol: string
+}
+
+/** A port of the host that leads to the container, wherever portmap is in the chain. */
+export const publishedPort: Port = { hostPort: 8080, containerPort: 80, protocol: 'tcp' }
+
+/** portmap as a runtime calls it that publishes these. */
+export const portmapOf = (portMappings: Port[]): Plugin =>
+  ({ plugin: 'portmap', keys: { runtimeConfig: { portMappings } } })
+
+const portmap = portmapOf([publishedPort, { hostPort: 8443, containerPort: 443, protocol: 'tcp' }])
+
+const bandwidth = { ingressRate: 1e9, ingressBurst: 1e8, egressRate: 1e9, egressBurst: 1e8 }
+
+/** What podman and Kubernetes put around a bridge. */
+const chained: Plugin[] = [
+  portmap,
+  { plugin: 'firewall' },
+  { plugin: 'bandwidth', keys: bandwidth },
+  { plugin: 'tuning', keys: { mtu: 1400, sysctl: { 'net.core.somaxconn': '512' } } },
+]
+
+const published = { ...masquerade, chained: [portmap], verbs: ['ADD', 'CONNECT', 'DEL'] as Verb[], bars: {} }
+
 const lease = { plugin: 'host-local', verbs: ['ADD', 'DEL'] as Verb[], bars: {}, subnet: '10.88.0.0/20' }
 
 export const workloads: Workload[] = [
   { name: 'version', title: 'VERSION', plugin: 'bridge', verbs: ['VERSION'], bars: { VERSION: 2.0 } },
   { ...bridge, name: 'bridge', title: 'bridge + host-local', bars: { ADD: 0.65, DEL: 0.75 }, floor: true },
   { ...masquerade, name: 'masquerade', title: 'the same with ipMasq', bars: { ADD: 0.35, DEL: 0.4 } },
+  {
+    ...masquerade, name: 'portmap', title: 'the same with portmap, 2 ports', chained: [portmap],
+    bars: { ADD: 0.25, DEL: 0.25 },
+  },
+  { ...masquerade, name: 'chain', title: 'the same with firewall, bandwidth and tuning', chained, bars: {} },
   {
     ...stacked, plugin: 'macvlan', name: 'macvlan', title: 'macvlan + host-local', kind: 'macvlan',
     bars: { ADD: 0.85, DEL: 0.8 },
@@ -62,4 +107,7 @@ export const workloads: Workload[] = [
   { ...masquerade, name: 'grown-10', title: 'bridge + ipMasq, 10 attached', attached: 10, bars: {} },
   { ...masquerade, name: 'grown-100', title: 'bridge + ipMasq, 100 attached', attached: 100, bars: {} },
   { ...masquerade, name: 'grown-1000', title: 'bridge + ipMasq, 1,000 attached', attached: 1000, bars: {} },
+  { ...published, name: 'published-10', title: 'bridge + ipMasq + portmap, 10 published', published: 10 },
+  { ...published, name: 'published-100', title: 'bridge + ipMasq + portmap, 100 published', published: 100 },
+  { ...published, name: 'published-1000', title: 'bridge + ipMasq + portmap, 1,000 published', published: 1000 },
 ]

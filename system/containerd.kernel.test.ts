@@ -34,7 +34,7 @@ test('containerd', { skip: lacking('containerd', 'ctr', 'crun', 'tar') }, async 
 
   t.test('a first pod leaves the bridge and what is shared', async t => {
     const empty = leftovers(machine)
-    const id = await runtime.run({ name: 'first', hostPort: 8080 })
+    const id = await runtime.run({ name: 'first', ports: [{ hostPort: 8080, containerPort: 80 }] })
     const addresses = await runtime.addresses(id)
     await runtime.remove(id)
     opened(t, machine, empty, bridgeOf(network), addresses)
@@ -55,7 +55,7 @@ test('containerd', { skip: lacking('containerd', 'ctr', 'crun', 'tar') }, async 
 
   t.test('a published port leads to the pod', { skip: noPortmap }, async t => {
     const before = leftovers(machine)
-    const id = await runtime.run({ name: 'published', hostPort: 8080 })
+    const id = await runtime.run({ name: 'published', ports: [{ hostPort: 8080, containerPort: 80 }] })
     awaitServer(machine, inPod(id))
     for (const address of wire.machine) t.equal(fetchPage(machine, outside, address, ':8080/'), 'hello', address)
     await runtime.remove(id)

@@ -49,16 +49,23 @@ export const startContainerd = (machine: Machine, sandboxImage: string): string 
 }
 
 /**
+ * The container's process, as the machine numbers it; `namespace` is containerd's, k8s.io for pods.
+ * @throws Error when no such container runs
+ */
+export const pidOf = (machine: Machine, name: string, namespace = 'default'): string => {
+  const tasks = machine.run('ctr', '--namespace', namespace, 'task', 'list').split('\n')
+  const [, pid] = tasks.map(task => task.split(/\s+/)).find(([task]) => task === name) ?? []
+  if (pid === undefined) throw new Error(`no container ${name} runs`)
+  return pid
+}
+
+/**
  * The words that run an applet in a container; `namespace` is containerd's, k8s.io for pods.
  * Not with `ctr task exec`, which loses the output of a short command once in some hundred times.
  * @throws Error when no such container runs
  */
-export const inContainer = (machine: Machine, name: string, namespace = 'default'): string[] => {
-  const tasks = machine.run('ctr', '--namespace', namespace, 'task', 'list').split('\n')
-  const [, pid] = tasks.map(task => task.split(/\s+/)).find(([task]) => task === name) ?? []
-  if (pid === undefined) throw new Error(`no container ${name} runs`)
-  return ['nsenter', '--target', pid, '--net', '--mount', '--root', '--', '/bin/busybox']
-}
+export const inContainer = (machine: Machine, name: string, namespace = 'default'): string[] =>
+  ['nsenter', '--target', pidOf(machine, name, namespace), '--net', '--mount', '--root', '--', '/bin/busybox']
 
 /** A container of `ctr run --rm --cni`, in the foreground of its own ctr. */
 export class Served {

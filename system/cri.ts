@@ -6,14 +6,34 @@ import { createConnection } from 'node:net'
 import { decode, encode } from './protobuf.ts'
 import type { Message } from './protobuf.ts'
 
-/** What a pod is made of: a published port, or the machine's own network. */
-export type Pod = { readonly name: string, readonly hostPort?: number, readonly hostNetwork?: boolean }
+/** A port of the machine that leads to one of the pod, tcp where nothing else is said; `hostIp` '' is all addresses. */
+export type Port = {
+  readonly hostPort: number
+  readonly containerPort: number
+  readonly protocol?: keyof typeof protocols
+  readonly hostIp?: string
+}
+
+/** What a pod is made of: published ports and annotations, or the machine's own network. */
+export type Pod = {
+  readonly name: string
+  readonly ports?: readonly Port[]
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly hostNetwork?: boolean
+}
+
+const protocols = { tcp: 0, udp: 1, sctp: 2 } as const
+
+/** PortMapping. */
+const portMapping = ({ hostPort, containerPort, protocol = 'tcp', hostIp = '' }: Port): Message =>
+  [[1, protocols[protocol]], [2, containerPort], [3, hostPort], [4, hostIp]]
 
 /** PodSandboxConfig; NamespaceMode NODE is 2. */
-const sandbox = ({ name, hostPort, hostNetwork }: Pod): Message => [
+const sandbox = ({ name, ports = [], annotations = {}, hostNetwork }: Pod): Message => [
   [1, [[1, name], [2, `uid-${name}`], [3, 'default']]],
   [3, '/run/pod-logs'],
-  ...hostPort === undefined ? [] : [[5, [[2, 80], [3, hostPort]]] as const],
+  ...ports.map(port => [5, portMapping(port)] as const),
+  ...Object.entries(annotations).map(([key, value]) => [7, [[1, key], [2, value]]] as const),
   [8, [[2, [[1, hostNetwork ? [[1, 2]] : []]]]]],
 ]
 
@@ -41,10 +61,20 @@ export class RuntimeService {
     return [...decode(network, 1), ...decode(network, 2).flatMap(further => decode(further, 1))].map(String)
   }
 
+  /** Stops a pod, which takes its network away; a kubelet does so again and again. */
+  async stop(id: string): Promise<void> {
+    await this.#call('StopPodSandbox', [[1, id]])
+  }
+
+  /** Removes what is left of a stopped pod. containerd takes its network away once more. */
+  async discard(id: string): Promise<void> {
+    await this.#call('RemovePodSandbox', [[1, id]])
+  }
+
   /** Stops and removes a pod. */
   async remove(id: string): Promise<void> {
-    await this.#call('StopPodSandbox', [[1, id]])
-    await this.#call('RemovePodSandbox', [[1, id]])
+    await this.stop(id)
+    await this.discard(id)
   }
 
   async #call(method: string, message: Message): Promise<Buffer> {

@@ -16,14 +16,17 @@ const store = (machine: Machine, mediaType: string, content: Uint8Array | object
   return { mediaType: `application/vnd.oci.image.${mediaType}`, digest: `sha256:${digest}`, size: bytes.length }
 }
 
-/** Builds the image, whose command is the HTTP server, and imports it into containerd's namespace for pods. */
-export const importImage = (machine: Machine, name: string): void => {
+/**
+ * Builds the image and imports it into containerd's namespace for pods.
+ * @param command of its containers, the HTTP server unless told otherwise
+ */
+export const importImage = (machine: Machine, name: string, command = server): void => {
   machine.run('tar', '-C', rootfs, '-cf', '/run/layer.tar', '.')
   const layer = readFileSync(machine.path('/run/layer.tar'))
   const config = store(machine, 'config.v1+json', {
     os: 'linux',
     architecture: architectures[process.arch] ?? process.arch,
-    config: { Cmd: server },
+    config: { Cmd: command },
     rootfs: { type: 'layers', diff_ids: [`sha256:${createHash('sha256').update(layer).digest('hex')}`] },
   })
   const layers = [store(machine, 'layer.v1.tar', layer)]

@@ -20,10 +20,13 @@ const files = (machine: Machine, folder: string): string[] => {
   return names.filter(name => !kept.test(name)).map(name => name.slice(machine.path('').length)).sort()
 }
 
+/** Tables stand in the order of their making, which says nothing. */
+const byTable = (ruleset: string): string => ruleset.split(/^(?=table )/m).map(table => table.trim()).sort().join('\n')
+
 /** iptables-save prints counters of chains and the time of day; neither says that something is left. */
 const rules = (machine: Machine): string[] =>
   ['nft list ruleset', 'iptables-save', 'ip6tables-save']
-    .flatMap(command => lines(machine.run(...command.split(' '))))
+    .flatMap(command => lines(byTable(machine.run(...command.split(' ')))))
     .map(line => line.replace(/\[\d+:\d+\]|packets \d+ bytes \d+/g, ''))
     .filter(line => !line.startsWith('#'))
 

@@ -4,7 +4,6 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Test } from 'tap'
 
 // Runtimes write to many places: these are hidden behind tmpfs, /etc behind a copy, and all else is read-only. A tmpfs
 // instead of the cgroup tree makes machines look alike: crun refuses hybrid ones, and nobody's cgroups are touched.
@@ -27,6 +26,9 @@ ip link set lo up
 echo $pid
 read -r end
 `
+
+/** A test, or whatever else has an end. */
+export interface Scope { teardown(step: () => unknown): unknown }
 
 const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' }
 
@@ -88,7 +90,7 @@ export class Machine {
  * A private machine with the plugins of a directory in /opt/cni/bin, stopped when the test ends.
  * @throws Error with the shell's words when the namespaces or mounts are refused
  */
-export const privateMachine = async (t: Test, plugins: string): Promise<Machine> => {
+export const privateMachine = async (t: Scope, plugins: string): Promise<Machine> => {
   const options = ['--net', '--mount', '--pid', '--fork', '--kill-child', 'bash', '-c', boot]
   const shell = spawn('unshare', options, { cwd: plugins, env: environment })
   shell.stdout.setEncoding('utf8')

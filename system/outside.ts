@@ -9,8 +9,16 @@ export const wire = {
   server: ['192.0.2.2', '2001:db8::2'],
 } as const
 
+/** Its network namespace. */
+export const outsideNetns = '/run/netns/outside'
+
 /** The words that run an applet in the outside. */
-export const outside = ['nsenter', '--net=/run/netns/outside', 'busybox']
+export const outside = ['nsenter', `--net=${outsideNetns}`, 'busybox']
+
+/** Has the machine forward only what a rule accepts, as Docker does on its host. */
+export const dropForwarded = (machine: Machine): void => {
+  for (const program of ['iptables', 'ip6tables']) machine.run(program, '-P', 'FORWARD', 'DROP')
+}
 
 /** Lays the wire and starts the server. Without translation of the source no answer finds a container. */
 export const openOutside = (machine: Machine): void => {
@@ -25,6 +33,6 @@ export const openOutside = (machine: Machine): void => {
     ip -n outside link set wire0 up
     ip -n outside link set lo up`
   machine.run('sh', '-e', '-c', script)
-  machine.start('nsenter', '--net=/run/netns/outside', 'chroot', rootfs, ...server)
+  machine.start('nsenter', `--net=${outsideNetns}`, 'chroot', rootfs, ...server)
   awaitServer(machine, outside)
 }

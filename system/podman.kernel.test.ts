@@ -1,13 +1,11 @@
 // podman 4 with network_backend "cni" starts, connects and removes containers with the plugins under test.
 import { t, test } from 'tap'
-import type { Test } from 'tap'
-import { leftovers, opened } from './leftovers.ts'
+import { leftovers } from './leftovers.ts'
 import { privateMachine } from './machine.ts'
 import { bridgeOf, writeNetwork } from './networks.ts'
-import type { Network } from './networks.ts'
 import { openOutside, outside, wire } from './outside.ts'
-import { attachment, inContainer, removeAll, runOnce, serve, settlePodman } from './podman.ts'
-import { addressesIn, awaitServer, fetchPage, reaches } from './reach.ts'
+import { attachment, inContainer, removeAll, runOnce, serve, settlePodman, within } from './podman.ts'
+import { awaitServer, fetchPage, reaches } from './reach.ts'
 import { lacking, pluginDirectory, withoutPlugin } from './requirements.ts'
 import { layRootfs } from './rootfs.ts'
 
@@ -24,30 +22,11 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
     return
   }
   openOutside(machine)
-  const empty = leftovers(machine)
-
-  const clear = (): void => {
-    removeAll(machine)
-    const bridges = leftovers(machine).links.filter(link => !empty.links.includes(link))
-    for (const bridge of bridges) machine.run('ip', 'link', 'delete', bridge)
-  }
-
-  /** Opens a network with a first container, which may leave what is shared, and checks that others leave nothing. */
-  const within = (t: Test, network: Network, body: () => void, ...options: string[]): void => {
-    t.teardown(clear)
-    writeNetwork(machine, network)
-    const first = ['--network', network.name, ...options]
-    const shown = runOnce(machine, first, 'ip', '-o', 'address', 'show', 'dev', 'eth0')
-    const before = opened(t, machine, empty, bridgeOf(network), addressesIn(shown))
-    body()
-    removeAll(machine)
-    t.same(leftovers(machine), before, 'nothing is left')
-  }
 
   for (const [octet, version] of ['0.4.0', '1.0.0'].entries()) {
     const name = `harbour${octet}`
     t.test(`containers and the machine reach each other (cniVersion ${version})`, async t =>
-      within(t, { name, octet, cniVersion: version }, () => {
+      within(t, machine, { name, octet, cniVersion: version }, () => {
         const a = serve(machine, 'a', '--network', name)
         const b = serve(machine, 'b', '--network', name)
         machine.run('podman', 'network', 'reload', a)
@@ -63,7 +42,7 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
   }
 
   t.test('ipMasq shows the outside the address of the machine', async t =>
-    within(t, { name: 'masked', octet: 2, cniVersion, bridge: { ipMasq: true } }, () => {
+    within(t, machine, { name: 'masked', octet: 2, cniVersion, bridge: { ipMasq: true } }, () => {
       const a = serve(machine, 'a', '--network', 'masked')
       for (const [index, address] of wire.server.entries()) {
         const source = fetchPage(machine, inContainer(a), address, '/cgi-bin/who')
@@ -72,7 +51,7 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
     }))
 
   t.test('a running container is connected to a second network and disconnected', async t =>
-    within(t, { name: 'first', octet: 3, cniVersion }, () => {
+    within(t, machine, { name: 'first', octet: 3, cniVersion }, () => {
       const second = { name: 'second', octet: 4, cniVersion }
       writeNetwork(machine, second)
       const a = serve(machine, 'a', '--network', 'first')
@@ -86,7 +65,7 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
     }))
 
   t.test('a container gets the address and the MAC that the user asks for', async t =>
-    within(t, { name: 'chosen', octet: 5, cniVersion }, () => {
+    within(t, machine, { name: 'chosen', octet: 5, cniVersion }, () => {
       const options = ['--network', 'chosen', '--ip', '10.77.5.50', '--mac-address', '02:00:00:00:05:32']
       const shown = runOnce(machine, options, 'ip', 'address', 'show', 'dev', 'eth0')
       t.match(shown, 'inet 10.77.5.50/24')
@@ -95,7 +74,7 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
 
   t.test('a container that finds no free address leaves nothing', async t => {
     const ranges = [[{ subnet: '10.77.6.0/24', rangeStart: '10.77.6.9', rangeEnd: '10.77.6.9' }]]
-    within(t, { name: 'full', octet: 6, cniVersion, bridge: { ipMasq: true }, ipam: { ranges } }, () => {
+    await within(t, machine, { name: 'full', octet: 6, cniVersion, bridge: { ipMasq: true }, ipam: { ranges } }, () => {
       serve(machine, 'a', '--network', 'full')
       const before = leftovers(machine)
       t.throws(() => runOnce(machine, ['--network', 'full'], 'true'), { message: /address/ })
@@ -106,7 +85,7 @@ test('podman', { skip: lacking('podman', 'crun', 'conmon') }, async t => {
   t.test('a published port leads to the container', { skip: withoutPlugin('portmap') }, async t => {
     const chained = [{ type: 'portmap', capabilities: { portMappings: true } }]
     const publish = ['--publish', '8080:80']
-    within(t, { name: 'port', octet: 7, cniVersion, chained }, () => {
+    await within(t, machine, { name: 'port', octet: 7, cniVersion, chained }, () => {
       serve(machine, 'a', '--network', 'port', ...publish)
       for (const address of wire.machine) t.equal(fetchPage(machine, outside, address, ':8080/'), 'hello', address)
     }, ...publish)

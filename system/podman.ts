@@ -1,6 +1,10 @@
 // podman's CNI mode in a private machine: containers.conf(5), containers-storage.conf(5), containers-policy.json(5).
+import type { Test } from 'tap'
+import { leftovers, opened } from './leftovers.ts'
 import type { Machine } from './machine.ts'
-import { awaitServer } from './reach.ts'
+import { bridgeOf, writeNetwork } from './networks.ts'
+import type { Network } from './networks.ts'
+import { addressesIn, awaitServer } from './reach.ts'
 import { rootfs, server } from './rootfs.ts'
 
 const settings = `
@@ -53,7 +57,32 @@ export const attachment = (machine: Machine, name: string, network: string): str
   return machine.run('podman', 'inspect', name, '--format', format).split(' ')
 }
 
+/** The container's process, as the machine numbers it. */
+export const pidOf = (machine: Machine, name: string): string =>
+  machine.run('podman', 'inspect', name, '--format', '{{.State.Pid}}')
+
 /** Removes every container, running ones too. */
 export const removeAll = (machine: Machine): void => {
   machine.run('podman', 'rm', '--all', '--force', '--time', '0')
+}
+
+/**
+ * Opens a network with a first container, which may leave what is shared; those of `body` must leave nothing.
+ * What is there then goes when the test ends, bridges included.
+ * @param options of the first container, beside its network
+ */
+export const within = async (t: Test, machine: Machine, network: Network, body: () => void | Promise<void>,
+  ...options: string[]): Promise<void> => {
+  const empty = leftovers(machine)
+  t.teardown(() => {
+    removeAll(machine)
+    const bridges = leftovers(machine).links.filter(link => !empty.links.includes(link))
+    for (const bridge of bridges) machine.run('ip', 'link', 'delete', bridge)
+  })
+  writeNetwork(machine, network)
+  const shown = runOnce(machine, ['--network', network.name, ...options], 'ip', '-o', 'address', 'show', 'dev', 'eth0')
+  const before = opened(t, machine, empty, bridgeOf(network), addressesIn(shown))
+  await body()
+  removeAll(machine)
+  t.same(leftovers(machine), before, 'nothing is left')
 }
