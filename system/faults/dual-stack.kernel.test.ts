@@ -15,4 +15,4 @@ injectFaults({
     ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]],
     routes: [{ dst: '192.0.2.0/24' }, { dst: '2001:db8::/32' }],
   },
-})
+}, { sample: true })

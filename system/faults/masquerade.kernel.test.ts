@@ -16,4 +16,4 @@ injectFaults({
     ranges: [[{ subnet: '10.77.0.0/24' }], [{ subnet: 'fd77::/64' }]],
     routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
   },
-})
+}, { sample: true })

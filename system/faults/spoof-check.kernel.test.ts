@@ -11,4 +11,4 @@ injectFaults({
   bridge: 'test0',
   macspoofchk: true,
   ipam: { type: 'host-local', ranges: [[{ subnet: '10.77.0.0/24' }]] },
-})
+}, { sample: true })

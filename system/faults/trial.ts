@@ -22,8 +22,11 @@ const wanted = process.env['FAIRLEAD_FAULTS']
 
 const errors: Fault[] = ['ENOSPC', 'EPERM', 'EBUSY', 'ENOBUFS']
 
-/** A call that the kernel has started anew, or a quicker thread of the runtime, lets strace meet another call. */
-const attempts = 10
+/**
+ * A call that the kernel has started anew, a quicker thread of the runtime, or waiting that took longer lets strace meet
+ * another call.
+ */
+const attempts = 30
 
 /** How DEL is called after a death: what the runtime still has. */
 const remains = { nothing: '', prevResult: ' with prevResult', noNamespace: ' without a namespace' }
