@@ -33,6 +33,10 @@ export interface Access {
 const MAP = { name: 'networks', type: 'ifname' } as const
 /** The same bridges, for those who come from one of them: a map cannot be asked whether it has a key. */
 const SET = { name: 'bridges', type: 'ifname' } as const
+/** Bridges whose containers do not reach their host either, by family. */
+const isolated = {
+  ipv4: { name: 'isolated4', type: 'ifname' }, ipv6: { name: 'isolated6', type: 'ifname' },
+} as const
 
 const families = ['ipv4', 'ipv6'] as const
 const daddr = { ipv4: ip.daddr, ipv6: ip6.daddr } as const
@@ -84,7 +88,8 @@ export interface Guard {
 export const guardOf = (host: Namespace, link: string): Guard | undefined => {
   const comment = stated(host, link)
   if (comment === undefined) return undefined
-  const words = Object.fromEntries(comment.split(' ').map(word => word.split('='))) as Record<string, string>
+  const [, , ...statements] = comment.split(' ')
+  const words = Object.fromEntries(statements.map(word => word.split('='))) as Record<string, string>
   return { modes: { ipv4: words['ipv4'], ipv6: words['ipv6'] } as Modes, trusts: words['trusted'] !== undefined }
 }
 
@@ -98,8 +103,15 @@ const fault = (host: Namespace, bridge: string, access: Access): string | undefi
     return `a rule of chain ${chainOf(bridge)} is missing`
   if (!findElement(host.netfilter, fairlead, SET.name, SET.type, bridge))
     return `${bridge} is missing in set ${SET.name}`
-  return rules(host.netfilter, fairlead, bases.gatewayMode).some(({ expressions }) => looksUp(expressions, MAP.name))
-    ? undefined : `the rule of chain ${bases.gatewayMode} is missing`
+  const leads = (base: string, name: string): boolean =>
+    rules(host.netfilter, fairlead, base).some(({ expressions }) => looksUp(expressions, name))
+  if (!leads(bases.gatewayMode, MAP.name)) return `the rule of chain ${bases.gatewayMode} is missing`
+  for (const family of families.filter(each => access.modes[each] === 'isolated')) {
+    const { name, type } = isolated[family]
+    if (!findElement(host.netfilter, fairlead, name, type, bridge)) return `${bridge} is missing in set ${name}`
+    if (!leads(bases.isolated, name)) return `a rule of chain ${bases.isolated} is missing`
+  }
+  return undefined
 }
 
 /** Sets who reaches a bridge; fine when it is so. Before its first container, so that no packet slips through. */
@@ -114,6 +126,14 @@ export const add = (host: Namespace, bridge: string, access: Access): void => {
       table.set(name, type).add({ comment: 'published ports of containers, by their own addresses' })
     table.chain(bases.gatewayMode).add({ type: 'filter', hook: 'forward', priority: 'filter' }).flush()
       .rule(oifname.vmap(MAP.name))
+    const input = table.chain(bases.isolated).add({ type: 'filter', hook: 'input', priority: 'filter' }).flush()
+    for (const family of families) {
+      const { name, type } = isolated[family]
+      const set = table.set(name, type).add({ comment: 'bridges whose containers do not reach the host' })
+      input.rule(nfproto[family], iifname.inSet(name), drop)
+      if (access.modes[family] === 'isolated') set.insert(bridge)
+      else if (findElement(host.netfilter, fairlead, name, type, bridge)) set.remove(bridge)
+    }
     const chain = table.chain(chainOf(bridge)).add().flush()
     for (const rule of rulesOf(bridge, access)) chain.rule(...rule)
     map.replace(bridge, goto(chainOf(bridge)), remark)
@@ -129,6 +149,9 @@ export const remove = (host: Namespace, bridge: string): void => {
     const table = tableOf(tx, fairlead)
     table.map(MAP.name, MAP.type).remove(bridge)
     table.set(SET.name, SET.type).remove(bridge)
+    for (const { name, type } of Object.values(isolated)) {
+      if (findElement(host.netfilter, fairlead, name, type, bridge)) table.set(name, type).remove(bridge)
+    }
     table.chain(chainOf(bridge)).delete()
     giveUpTable(host, tx, [chainOf(bridge)])
   })

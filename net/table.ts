@@ -22,7 +22,9 @@ export const addTable = (tx: Transaction, name: TableName): Table =>
  * The base chains of the routing table that say nothing without a chain of a subnet or bridge to lead to. A chain that
  * is neither here nor leaving keeps the table.
  */
-export const bases = { masquerade: 'postrouting', internal: 'internal', gatewayMode: 'forward' } as const
+export const bases = {
+  masquerade: 'postrouting', internal: 'internal', gatewayMode: 'forward', isolated: 'input',
+} as const
 
 /**
  * Deletes the routing table when nothing is left in it once the chains `leaving` are gone. For use in `revise`: between

@@ -10,10 +10,8 @@ const isNat = (mode: string | undefined): boolean => mode === 'nat' || mode === 
 
 /** Who reaches the bridge through the host, undefined when everybody does. */
 export const accessOf = (
-  { gatewayMode: modes = {}, icc = true, trustedInterfaces: trusted = [], internal }: Partial<Config>,
-): Access | undefined =>
-  // What nothing is routed to needs no further guard.
-  internal || icc && !modes.ipv4 && !modes.ipv6 ? undefined : { modes, icc, trusted }
+  { gatewayMode: modes = {}, icc = true, trustedInterfaces: trusted = [] }: Partial<Config>,
+): Access | undefined => icc && !modes.ipv4 && !modes.ipv6 ? undefined : { modes, icc, trusted }
 
 /** Whether addresses of a family are hidden behind the host's. */
 export const isMasqueraded = ({ ipMasq, gatewayMode }: Partial<Config>, family: Family): boolean => {

@@ -54,7 +54,7 @@ export const bridge = driver({
     const mac = wantedMac(config, args)
     requireFree(pod, ifName)
 
-    const { master, gateway, port, isShared } = whileHostIsLocked('shared', () =>
+    const { master, gateway, port, isShared, guard } = whileHostIsLocked('shared', () =>
       join({ ...config, mac }, host, pod, attachment, ipam.configured, undo))
     const link = pod.link.get(ifName)
 
@@ -98,6 +98,7 @@ export const bridge = driver({
     }
     // Last, because it concerns the whole host: what fails before has not touched it.
     if (isGateway(config) && !config.internal) enableForwarding(host, attachment, families, undo)
+    whileHostIsLocked('shared', guard)
     return append(previous, { ...result, interfaces, ips: result.ips.map(ip => ({ ...ip, interface: own })) })
   },
 
@@ -129,7 +130,9 @@ export const bridge = driver({
   },
 
   del({ config, attachment, ifName, host, pod, previous, attempt }) {
-    const addresses = previous?.ips.map(({ address }) => address)
+    // A result without addresses, of a network that has some, says nothing about them.
+    const known = previous && (previous.ips.length > 0 || config.ipam?.type === undefined)
+    const addresses = known ? previous.ips.map(({ address }) => address) : undefined
     const stated = previous?.interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
     const mac = stated && parseMac(stated) ? stated : undefined
     attempt(() => {

@@ -31,10 +31,26 @@ export interface Place {
   readonly port: Link
   /** Whether other containers are on the bridge by now. */
   isShared(): boolean
+  /** Sets who reaches the bridge, where that is still to be done: other containers live with it, so it comes last. */
+  guard(): void
 }
 
 /** Whether frames of a container reach the gateway only. */
 const isIsolated = ({ portIsolation, icc }: Config): boolean => portIsolation || !icc
+
+/** Whether a network says who reaches it. */
+const isGuarded = (config: Config): boolean => config.internal || accessOf(config) !== undefined
+
+/** What belongs to the bridge, so that DEL leaves it and GC takes it away with the bridge. */
+const addGuards = (host: Namespace, config: Config, isShared: () => boolean, undo: Undo): void => {
+  const link = routedLink(config)
+  const add = (what: string, remove: (host: Namespace, link: string) => void, step: () => void): void =>
+    create(undo, what, () => whileHostIsLocked('exclusive', () => { if (!isShared()) remove(host, link) }), step)
+  if (config.internal) add('isolation', internal.remove, () => internal.add(host, link))
+  const access = accessOf(config)
+  if (access) add('gateway mode', gatewayMode.remove, () => gatewayMode.add(host, link, access))
+  else gatewayMode.remove(host, link)
+}
 
 /**
  * Joins the container to its bridge, which is made if there is none. To be called with the shared lock, so that nobody
@@ -69,19 +85,15 @@ export const join = (
   const port = host.link.get(hostLinkName(attachment))
   // One port is this container's own, which is taken back last.
   const isShared = (): boolean => containerPorts(host, master.index).length > 1
-  // These belong to the bridge, so DEL leaves them and GC takes them away with the bridge.
-  const guard = (what: string, remove: (host: Namespace, link: string) => void, add: () => void): void =>
-    create(undo, what, () => whileHostIsLocked('exclusive', () => {
-      if (!isShared()) remove(host, routedLink(config))
-    }), add)
-  if (config.internal) guard('isolation', internal.remove, () => internal.add(host, routedLink(config)))
-  const access = accessOf(config)
-  if (access) guard('gateway mode', gatewayMode.remove, () => gatewayMode.add(host, routedLink(config), access))
+  const guard = (): void => addGuards(host, config, isShared, undo)
+  // Before the first container can be reached, but not before an ADD beside others has come to its end.
+  const isFirst = isGuarded(config) && !isShared()
+  if (isFirst) guard()
   if (config.hairpinMode || isIsolated(config)) {
     host.link.setPort(port.index, { hairpin: +config.hairpinMode, isolated: +isIsolated(config) })
   }
   joinVlans(host, port.index, config)
-  return { master, gateway, port, isShared }
+  return { master, gateway, port, isShared, guard: isFirst ? () => {} : guard }
 }
 
 /**
