@@ -43,7 +43,7 @@ test('add prints the result, and errors are one line', async t => {
   place.plugin('one', answering({ cniVersion: '1.1.0', ips: [] }))
   place.plugin('two', answering({ ips: [{ address: '10.0.0.2/24' }], cniVersion: '1.1.0' }))
   t.same(run(place, ['add', 'n', 'ns', '-i', 'net1'], { CNI_IFNAME: 'other', CNI_ARGS: 'A=b', CAP_ARGS: '{"x":1}' }), {
-    status: 0, stderr: '',
+    status: 0, stderr: 'fairlead: nobody gets x of CAP_ARGS: no plugin of n says "capabilities": {"x": true}\n',
     stdout: '{\n    "cniVersion": "1.1.0",\n    "ips": [\n        {\n' +
       '            "address": "10.0.0.2/24"\n        }\n    ]\n}\n',
   })

@@ -38,13 +38,24 @@ export class NetworkCommand {
   }
 
   add(netns: string, ifName: string | undefined): void {
-    this.#shell.print(`${encodeMap(this.#chain.add(this.#target(netns, ifName)), 4)}\n`)
+    const target = this.#target(netns, ifName)
+    this.#tellUnasked(target)
+    this.#shell.print(`${encodeMap(this.#chain.add(target), 4)}\n`)
   }
 
   check(netns: string, ifName: string | undefined): void { this.#chain.check(this.#target(netns, ifName)) }
   del(netns: string, ifName: string | undefined): void { this.#chain.del(this.#target(netns, ifName)) }
   status(): void { this.#chain.status() }
   gc(everything: boolean): void { this.#chain.gc(everything) }
+
+  /** A runtime says nothing when it has something for no plugin; a person has forgotten a key. */
+  #tellUnasked({ capabilityArgs }: Target): void {
+    const asked = new Set(this.#list.plugins.flatMap(({ capabilities }) => capabilities))
+    for (const name of Object.keys(capabilityArgs).filter(each => !asked.has(each))) {
+      this.#shell.complain(`fairlead: nobody gets ${name} of CAP_ARGS: no plugin of ${this.#list.name} says ` +
+        `"capabilities": {"${name}": true}`)
+    }
+  }
 
   #target(operand: string, option: string | undefined): Target {
     const { variables, directory } = this.#shell

@@ -94,7 +94,7 @@ export const salvaged = (schema: Schema, validate: Validate, raw: Json, warn: (m
     const data = admit(schema, rest)
     if (validate(data)) return data
     const violation = validate.errors![0]!
-    warn(`ignored: ${describe(schema, violation, data).message}`)
+    warn(`goes on without ${describe(schema, violation, data).message}`)
     const key = violation.instancePath.split('/')[1]?.toLowerCase()
     const found = Object.keys(rest).filter(name => name.toLowerCase() === key)
     if (found.length === 0) return data // a required key is missing: the driver has to live without it

@@ -21,6 +21,11 @@ export interface Call<Config> {
   readonly host: Namespace
   /** The IPAM plugin that the configuration names; every call of it is a no-op when it names none. */
   readonly ipam: Ipam
+  /**
+   * The IPAM plugin of an `ipam` object that takes the place of the configuration's: for drivers that decide
+   * themselves which addresses there are. Nothing is handed on to it unasked.
+   */
+  delegate(ipam: Json): Ipam
   /** Tells the operator something, on stderr. */
   warn(message: string): void
 }

@@ -45,8 +45,12 @@ const isRunning = (file: string, executable: FileStatus | undefined): boolean =>
   return found !== undefined && found.device === executable?.device && found.inode === executable.inode
 }
 
-const delegation = ({ path }: Environment, around: Surroundings): Delegation => {
+const delegation = (
+  { path }: Environment, around: Surroundings, where: 'on CNI_PATH' | 'of this executable' = 'on CNI_PATH',
+): Delegation => {
   const find = (type: string): { readonly file: string; readonly resident: AnyDriver | undefined } => {
+    const own = where === 'of this executable' ? around.resident(type) : undefined
+    if (own !== undefined) return { file: '', resident: own }
     const file = findPlugin(type, path)
     const isOurs = isRunning(file, around.executable)
     const resident = isOurs ? around.resident(type) : undefined
@@ -116,7 +120,9 @@ class Invocation implements Disposable {
 
   /** For verbs that clean up: what of the configuration still makes sense. */
   #salvaged(): never {
-    return salvaged(this.#driver.schema, this.#driver.validate, this.#network.raw, this.#around.warn) as never
+    const { name, schema, validate } = this.#driver
+    const tell = (text: string): void => this.#around.warn(`${name}: ${this.#environment.verb}: ${text}`)
+    return salvaged(schema, validate, this.#network.raw, tell) as never
   }
 
   #call<Config>(config: Config): Call<Config> {
@@ -125,8 +131,18 @@ class Invocation implements Disposable {
     return {
       config, raw, cniVersion, network: name, ipam: this.#ipam, warn: this.#around.warn,
       text: this.#around.stdin(),
+      delegate: replacement => this.#delegate(replacement),
       get host() { return host.get() },
     }
+  }
+
+  /** A driver's own choice is in the same executable, wherever that is installed. */
+  #delegate(ipam: Json): Ipam {
+    const { raw, cniVersion } = this.#network
+    const others = Object.fromEntries(Object.entries(raw).filter(([key]) => key.toLowerCase() !== 'ipam'))
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...others, ipam }))
+    const around = { ...this.#around, stdin: () => bytes }
+    return new Ipam(ipamType({ ipam }), cniVersion, delegation(this.#environment, around, 'of this executable'))
   }
 
   /** The call of a verb that concerns one attachment. Getters must survive, so the parts are assigned, not spread. */
@@ -194,7 +210,8 @@ class Invocation implements Disposable {
     const attempt = cleanup.attempt.bind(cleanup)
     const config = this.#salvaged()
     if (valid === undefined) {
-      this.#around.warn('GC was not told which attachments live (cni.dev/valid-attachments): what is stale is kept')
+      this.#around.warn(
+        'GC was not told which attachments live (cni.dev/valid-attachments), so what is stale is kept; by hand: --all')
     } else {
       attempt(() => this.#driver.gc(Object.assign(this.#call(config), { valid, attempt })))
     }

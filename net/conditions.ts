@@ -7,6 +7,8 @@ import { parsePrefix } from './prefix.ts'
 const known = 'write `ip saddr 10.0.0.0/8`, `ip6 daddr != fd00::1` or `iifname "eth0"`'
 const fields = { 'ip saddr': ip.saddr, 'ip daddr': ip.daddr, 'ip6 saddr': ip6.saddr, 'ip6 daddr': ip6.daddr } as const
 const families = { ip: 'ipv4', ip6: 'ipv6' } as const
+/** A rule holds 128 expressions (NFT_RULE_MAXEXPRS), a condition up to five; the rest is for what it leads to. */
+const MOST = 20
 const LONGEST_NAME = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
 
 const matchOf = (family: Family, field: string, isNot: boolean, value: string): readonly Expr[] => {
@@ -31,6 +33,7 @@ const matchOf = (family: Family, field: string, isNot: boolean, value: string): 
 export const parseConditions = (family: Family, tokens: readonly string[]): readonly Expr[] => {
   const words = tokens.join(' ').split(/\s+/).filter(word => word !== '' && word !== 'meta')
   const matches: Expr[] = []
+  let count = 0
   for (let at = 0; at < words.length;) {
     const first = words[at++]!
     const field = first === 'iifname' ? first : `${first} ${words[at++] ?? ''}`
@@ -40,7 +43,9 @@ export const parseConditions = (family: Family, tokens: readonly string[]): read
     if (isNot || words[at] === '==') at++
     const value = words[at++]
     if (value === undefined) throw new RangeError(`"${field}" lacks its value: ${known}`)
+    count++
     matches.push(...matchOf(family, field, isNot, value))
   }
+  if (count > MOST) throw new RangeError(`${count} conditions are too many: a rule of nftables has room for ${MOST}`)
   return matches
 }

@@ -16,7 +16,7 @@ export const create = <T>(undo: Undo, what: string, takeBack: () => void, step: 
   try {
     return step()
   } catch (error) {
-    isForeign = errnoOf(error) === 'EEXIST'
+    isForeign = ['EEXIST', 'EADDRINUSE'].includes(errnoOf(error) ?? '')
     throw error
   } finally {
     if (!isForeign) undo(what, takeBack)

@@ -2,7 +2,7 @@
 // of one base chain saves no packet from the drop of another, so what is let through is marked, for a rule in the
 // FORWARD chain of iptables to see (net/forward-chain.ts); what is turned away is dropped here.
 import type { Family } from '#netlink/ip.ts'
-import { concat, ct, iifname, ip, ip6, oifname } from '#netlink/nftables/match.ts'
+import { concat, ct, iifkind, iifname, ip, ip6, isFromItsLink, oifkind, oifname } from '#netlink/nftables/match.ts'
 import { findChain, type ChainInfo, type TableName } from '#netlink/nftables/query.ts'
 import { clearMark, drop, goto, jump, returns, setMark } from '#netlink/nftables/statement.ts'
 import type { Hook, RulePart, Table, Transaction } from '#netlink/nftables/transaction.ts'
@@ -61,6 +61,12 @@ const chains: readonly {
     ],
   },
   {
+    name: 'outbound', leads: 2,
+    // An address proves nothing by itself: a neighbour on any link may write it into its packets. What a bridge passes
+    // on between its ports, with br_netfilter looking, may have no route back.
+    rules: [[isFromItsLink, goto(ADMITTED)], [iifkind.is('bridge'), oifkind.is('bridge'), goto(ADMITTED)]],
+  },
+  {
     name: 'between', leads: 1,
     rules: [[concat(iifname, oifname).inSet(within.name), returns], [oifname.inSet(confined.name), drop]],
   },
@@ -68,8 +74,8 @@ const chains: readonly {
     name: 'forward', hook: { type: 'filter', hook: 'forward', priority: -10 },
     rules: [
       [iifname.inSet(confined.name), jump('between')],
-      [ip.saddr.inSet(marked.ipv4.name), goto(ADMITTED)],
-      [ip6.saddr.inSet(marked.ipv6.name), goto(ADMITTED)],
+      [ip.saddr.inSet(marked.ipv4.name), goto('outbound')],
+      [ip6.saddr.inSet(marked.ipv6.name), goto('outbound')],
       [ct.state('established', 'related'), goto('inbound')],
       // A published port: whoever has translated the address has let the connection in.
       [ct.isTranslated, goto('inbound')],

@@ -34,6 +34,21 @@ const run = (host: Namespace, name: string, args: readonly string[], input: stri
 const program = (family: Family, kind: Kind, verb: string): string =>
   `${names[family]}-${kind === 'legacy' ? 'legacy-' : ''}${verb}`
 
+/** iptables-restore refuses. `line` is the line that it names, as far as it does. */
+export class IptablesRefusal extends Error {
+  override readonly name = 'IptablesRefusal'
+  readonly family: Family
+  readonly line: string | undefined
+  constructor(message: string, family: Family, line: string | undefined) {
+    super(message)
+    this.family = family
+    this.line = line
+  }
+}
+
+/** The index of the line that a program names; the first is the table's. */
+const lineOf = (complaint: string): number => Number(/\bline:? (\d+)/.exec(complaint)?.[1]) - 2
+
 /** What went wrong, in one line; lines with `#` are about the other kind of iptables. */
 const failure = (name: string, { complaint }: Outcome): Error =>
   new Error(`${name}: ${complaint.split('\n').find(line => line !== '' && !line.startsWith('#')) ?? 'failed'}`)
@@ -45,11 +60,13 @@ export const restore = (
   host: Namespace, { family, table }: Place, lines: readonly string[], kind: Kind = 'chosen',
 ): Outcome => run(host, program(family, kind, 'restore'), ['--noflush', '--wait'], inputOf(table, lines))
 
-/** The same. @throws Error with the words of the program */
+/** The same. @throws IptablesRefusal with the words of the program */
 export const change = (host: Namespace, place: Place, lines: readonly string[], kind: Kind = 'chosen'): void => {
   if (lines.length === 0) return
   const outcome = restore(host, place, lines, kind)
-  if (!outcome.ok) throw failure(program(place.family, kind, 'restore'), outcome)
+  if (outcome.ok) return
+  const { message } = failure(program(place.family, kind, 'restore'), outcome)
+  throw new IptablesRefusal(message, place.family, lines[lineOf(outcome.complaint)])
 }
 
 /**
@@ -62,8 +79,8 @@ export const findMissing = (host: Namespace, place: Place, rules: readonly strin
   // With --test iptables-nft would not look.
   const outcome = restore(host, place, rules.map(rule => `-C ${rule}`))
   if (outcome.ok) return undefined
-  // `line 2 failed` for a rule, `Error occurred at line: 2` for a chain that is not there; the first line is the table.
-  const missing = rules[Number(/\bline:? (\d+)/.exec(outcome.complaint)?.[1]) - 2]
+  // `line 2 failed` for a rule, `Error occurred at line: 2` for a chain that is not there.
+  const missing = rules[lineOf(outcome.complaint)]
   if (missing === undefined) throw failure(name, outcome)
   return missing
 }

@@ -34,6 +34,17 @@ const checkPort = (host: Namespace, { attachment }: Publication, mapping: Mappin
   return false
 }
 
+/**
+ * Sees that the guard is there that an attachment with rules in iptables has; one of the Go suite's has none.
+ * @throws Error naming what is missing
+ */
+export const checkGuard = (host: Namespace, { attachment }: Publication): void => {
+  const { name, type } = attachments
+  if (findElement(host.netfilter, published, name, type, hostLinkName(attachment)) === undefined) return
+  const chain = incomplete(host)
+  if (chain !== undefined) throw fault(`chain ${chain} has lost rules, or nothing leads to it`)
+}
+
 const checkOnce = (host: Namespace, publication: Publication): void => {
   const { attachment } = publication
   const chain = incomplete(host)

@@ -39,7 +39,7 @@ export const isReady = (host: Namespace, way: Way): boolean => uses(host, chainO
 /** Makes the chain of a way, or gives it its rules again. */
 export const addWay = (host: Namespace, tx: Transaction, way: Way): void => {
   const known = chainsOf(way.link).map(chain => findChain(host.netfilter, published, chain)?.comment).find(text => text)
-  const comment = known ?? describe(way.link, localhost.readIpv4(host, way.link))
+  const comment = known ?? describe(way.link, localhost.restingIpv4(host, way.link))
   const chain = tableOf(tx, published).chain(chainOf(way)).add({ comment }).flush()
   for (const rule of rulesOf(way)) chain.rule(...rule)
 }

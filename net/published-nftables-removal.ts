@@ -110,9 +110,12 @@ const lookUp = (host: Namespace, attachment: Attachment, ports: readonly HostPor
 
 /**
  * Removes traces, and with the last of a link its chain, and with the last of all the table.
+ * @param staying chains of links that get somebody else in the same transaction
  * @returns how to take back what of it is not in the transaction
  */
-export const erase = (host: Namespace, tx: Transaction, traces: Traces): (() => void)[] => {
+export const erase = (
+  host: Namespace, tx: Transaction, traces: Traces, staying: ReadonlySet<string> = new Set(),
+): (() => void)[] => {
   const { ports, containers, registrations, branches } = traces
   const table = tableOf(tx, published)
   const leaving = new Map<string, number>()
@@ -135,27 +138,37 @@ export const erase = (host: Namespace, tx: Transaction, traces: Traces): (() => 
   }
   const isLast = registrations.length > 0 &&
     Object.values(counters).every(chain => uses(host, chain) === (leaving.get(chain) ?? 0))
+  for (const chain of staying) leaving.delete(chain)
   const takeBack = removeWays(host, tx, leaving, isLast)
   if (isLast) table.delete()
   return takeBack
 }
 
-const removeTraces = (host: Namespace, find: () => Traces): Removed => {
-  let traces: Traces
+/** As `revise`, for a `build` that does more than is in the transaction: it returns how to take that back. */
+export const reviseBeyond = (host: Namespace, build: (tx: Transaction) => readonly (() => void)[]): void => {
   let takeBack: readonly (() => void)[] = []
   const undo = (): void => { for (const step of takeBack) step() }
   try {
     revise(host.netfilter, tx => {
       undo()
-      traces = find()
-      takeBack = erase(host, tx, traces)
+      takeBack = []
+      takeBack = build(tx)
     })
   } catch (error) {
     undo()
     throw error
   }
-  const { ports, registrations } = traces!
-  return { ports, any: ports.length > 0 || registrations.length > 0 }
+}
+
+const removeTraces = (host: Namespace, find: () => Traces): Removed => {
+  let traces: Traces
+  reviseBeyond(host, tx => {
+    traces = find()
+    return erase(host, tx, traces)
+  })
+  const { ports, branches } = traces!
+  // An attachment without either has its rules in iptables.
+  return { ports, any: ports.length > 0 || branches.length > 0 }
 }
 
 /**

@@ -90,7 +90,7 @@ const hooks = {
 } as const satisfies Record<string, Hook>
 
 /** How often each chain is used when nothing is missing: its rules, and what leads to it. */
-const leastUses = { published: 8, translated: 3, guard: 1 } as const
+const leastUses = { published: 8, translated: 3, guard: 2 } as const
 
 /** How often a chain is used; 0 when it is not there. */
 export const uses = (host: Namespace, chain: string): number => findChain(host.netfilter, published, chain)?.use ?? 0
@@ -121,5 +121,8 @@ export const addShared = (tx: Transaction): void => {
     table.chain(name).add(hooks[name]).flush().rule(isForHost, jump('published'))
   table.chain('postrouting').add(hooks.postrouting).flush().rule(ct.isTranslated, jump('translated'))
   // route_localnet has the kernel take in what it drops otherwise: CVE-2020-8558.
-  table.chain('guard').add(hooks.guard).flush().rule(ip.daddr.in('127.0.0.0/8'), iifname.isNot('lo'), drop)
+  // Answers to connections from there carry the masqueraded address, so nothing on the wire is of it either.
+  table.chain('guard').add(hooks.guard).flush()
+    .rule(ip.daddr.in('127.0.0.0/8'), iifname.isNot('lo'), drop)
+    .rule(ip.saddr.in('127.0.0.0/8'), iifname.isNot('lo'), drop)
 }

@@ -3,7 +3,6 @@
 import { tolerate } from '#sys/errno.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
 import { ip, ip6, l4proto, th } from '#netlink/nftables/match.ts'
-import { revise } from '#netlink/nftables/query.ts'
 import { dnatTo, goto, jump } from '#netlink/nftables/statement.ts'
 import type { RulePart, Transaction } from '#netlink/nftables/transaction.ts'
 import { linkTowards } from '#netlink/route/way.ts'
@@ -14,7 +13,7 @@ import type { Namespace } from './namespace.ts'
 import type { Mapping, Publication } from './publication.ts'
 import { claim, remarkOf } from './published-nftables-claim.ts'
 import { addWay, chainOf, isReady, type Way } from './published-nftables-link.ts'
-import { erase, findContainer, remove } from './published-nftables-removal.ts'
+import { erase, findContainer, remove, reviseBeyond } from './published-nftables-removal.ts'
 import {
   addShared, attachments, counters, incomplete, maps, placeOf, published, registrationOf, valueOf, type Dispatcher,
 } from './published-nftables-table.ts'
@@ -69,7 +68,7 @@ const addBranch = (tx: Transaction, publication: Publication, dispatcher: Dispat
  */
 const write = (
   host: Namespace, publication: Publication, containers: readonly Container[], careful: boolean,
-): void => revise(host.netfilter, tx => {
+): void => reviseBeyond(host, tx => {
   const { attachment } = publication
   const { plain, conditional } = partition(publication)
   const { free, shared } = claim(host, publication, plain, careful)
@@ -85,16 +84,15 @@ const write = (
   table.map(attachments.name, attachments.type).insert(hostLinkName(attachment), goto(counter), {
     ...remark, comment: registrationOf(comment(attachment), free.length),
   })
+  const stale = (careful ? containers : []).flatMap(({ family, ip, way }) => {
+    const found = way && findContainer(host, ip)
+    return found ? [{ family, key: ip, chain: found.verdict?.chain ?? '' }] : []
+  })
+  const traces = { ports: [], registrations: [], branches: [], containers: stale }
+  const takeBack = erase(host, tx, traces, new Set(ways.map(chainOf)))
   for (const { family, ip, way } of containers) {
     if (way === undefined) continue
     const { name, type } = maps[family].containers
-    const stale = careful ? findContainer(host, ip) : undefined
-    if (stale !== undefined) {
-      erase(host, tx, {
-        ports: [], registrations: [], branches: [],
-        containers: [{ family, key: ip, chain: stale.verdict?.chain ?? '' }],
-      })
-    }
     table.map(name, type).insert(ip, goto(chainOf(way)), remark)
   }
   for (const mapping of free) {
@@ -104,14 +102,16 @@ const write = (
   }
   addBranch(tx, publication, 'conditional', conditional)
   addBranch(tx, publication, 'shared', shared)
+  return takeBack
 })
 
 /**
  * Publishes the ports of an attachment. What it has published before is replaced.
  * @throws PortTaken when another container has one of the ports; nothing has changed then
  */
-export const add = (host: Namespace, publication: Publication): void => {
-  const containers = containersOf(host, publication)
+export const add = (
+  host: Namespace, publication: Publication, containers: readonly Container[] = containersOf(host, publication),
+): void => {
   const done = tolerate(['EEXIST'], () => { write(host, publication, containers, false); return true })
   if (!done) {
     claim(host, publication, partition(publication).plain, true)
@@ -120,4 +120,13 @@ export const add = (host: Namespace, publication: Publication): void => {
   }
   // Once the rules are there that guard it.
   for (const { family, way } of containers) if (way !== undefined) localhost.open(host, way.link, family)
+}
+
+/**
+ * Opens the links to an attachment's IPv4 addresses to the host's loopback ones, and guards these, for ports that
+ * somebody else's rules publish. `remove` of published-nftables-removal.ts ends it.
+ */
+export const addGuard = (host: Namespace, publication: Publication): void => {
+  const containers = containersOf(host, publication).filter(({ family, way }) => family === 'ipv4' && way !== undefined)
+  if (containers.length > 0) add(host, { ...publication, mappings: [] }, containers)
 }

@@ -9,7 +9,7 @@ import type { HostPort, Publication } from './publication.ts'
 import type { Flow } from './published-flows.ts'
 import { collect as collectNative, remove as removeNative, type Removed } from './published-nftables-removal.ts'
 import { published } from './published-nftables-table.ts'
-import { add as addNative, containersOf } from './published-nftables.ts'
+import { add as addNative, addGuard } from './published-nftables.ts'
 import { runAll } from './steps.ts'
 import { hasIpv6 } from './sysctl.ts'
 import { fullName } from './table.ts'
@@ -48,8 +48,7 @@ export const add = (host: Namespace, publication: Publication, backend: Backend 
     addNative(host, publication)
   } else {
     iptables().add(host, publication)
-    for (const { family, way } of containersOf(host, publication))
-      if (family === 'ipv4' && way !== undefined) localhost.open(host, way.link, family)
+    addGuard(host, publication)
   }
   if (mappings.some(({ protocol }) => protocol === 'udp')) flows().forgetEarlier(host, mappings)
 }
@@ -70,7 +69,8 @@ const forgetRemoved = (host: Namespace, { ports }: Removed): void => {
  * Removes everything that publishes ports of an attachment, whichever program and backend wrote it; fine when there is
  * nothing.
  * @param ports which they are, as far as that is known; without, they are looked for
- * @param addresses the container's, as far as they are known; the Go suite keeps no networks of a container apart
+ * @param addresses the container's, as far as they are known; the Go suite keeps no networks of a container apart, and
+ * a link that a flushed ruleset has left open is found by them
  * @throws the first error, after everything has been tried
  */
 export const remove = (
@@ -80,7 +80,7 @@ export const remove = (
   let found = false
   runAll([
     () => {
-      if (!present.has(fullName(published))) return
+      if (!present.has(fullName(published))) return localhost.closeUnguarded(host, addresses)
       const removed = removeNative(host, attachment, ports)
       found = removed.any
       forgetRemoved(host, removed)
@@ -101,7 +101,10 @@ export const check = (host: Namespace, publication: Publication, backend: Backen
   if (publication.mappings.length === 0) return
   const ways = {
     nftables: () => checking().check(host, publication),
-    iptables: () => iptables().check(host, publication),
+    iptables: () => {
+      iptables().check(host, publication)
+      checking().checkGuard(host, publication)
+    },
   }
   try {
     ways[backend]()

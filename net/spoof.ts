@@ -72,8 +72,10 @@ const removeOwn = (host: Namespace, attachment: Attachment, mac: string | undefi
     return removeWhere(host, text => text === own)
   }
   // Gone in the meantime is as good: another DEL of the same attachment was faster.
-  tolerate(['ENOENT'], () => commit(host.netfilter, tx => {
+  tolerate(['ENOENT'], () => revise(host.netfilter, tx => {
     const table = tableOf(tx, fairleadBridge)
+    const isLast = elements(host.netfilter, fairleadBridge, CHECKED.name, CHECKED.type).every(({ key }) => key === link)
+    if (isLast) return table.delete()
     table.set(CHECKED.name, CHECKED.type).remove(link)
     table.set(ALLOWED.name, ALLOWED.type).remove(pairOf(attachment, mac))
   }))

@@ -1,7 +1,9 @@
 // veth pairs across two namespaces.
 import { tolerate } from '#sys/errno.ts'
+import { statusOf } from '#sys/file.ts'
 import { hostLinkName, isAttachmentLabel, label, networkLabel, type Attachment } from './attachment.ts'
 import type { Link } from '#netlink/route/link.ts'
+import { netnsId } from '#netlink/route/netns-id.ts'
 import { create, type Undo } from './creation.ts'
 import type { Namespace } from './namespace.ts'
 import { trySysctl } from './sysctl.ts'
@@ -35,16 +37,42 @@ export const addVeth = (
 export const removeVeth = (host: Namespace, attachment: Attachment): boolean =>
   host.link.remove(hostLinkName(attachment))
 
+/** CNI_NETNS_OVERRIDE has the host's namespace taken for a container's. */
+const isSame = (host: Namespace, pod: Namespace): boolean => {
+  const [here, there] = [statusOf(host.fd), statusOf(pod.fd)]
+  return here.device === there.device && here.inode === there.inode
+}
+
+/**
+ * The host's end of the pair that a container's link is an end of, undefined when it is none. What a link in the
+ * container says is no proof: whoever may add links there chooses the index of each end. The host's end has to name the
+ * link, and its namespace.
+ */
+export const hostEnd = (host: Namespace, pod: Namespace, link: Link | undefined): Link | undefined => {
+  if (link?.info.kind !== 'veth' || link.parent === undefined) return undefined
+  const end = tolerate(['ENODEV'], () => host.link.at(link.parent!))
+  if (end?.info.kind !== 'veth' || end.parent !== link.index) return undefined
+  const leadsBack = end.netnsId === undefined ? isSame(host, pod) : end.netnsId === netnsId(host.rtnetlink, pod.fd)
+  return leadsBack ? end : undefined
+}
+
+/** Whether a link is labelled for another attachment. Those of the Go suite are not labelled. */
+export const isForAnother = ({ alias }: Link, attachment: Attachment): boolean =>
+  isAttachmentLabel(alias) && alias !== label(attachment)
+
+/** The container's interface, undefined when there is none or it is labelled, at either end, for another attachment. */
+export const findOwnLink = (host: Namespace, pod: Namespace, attachment: Attachment): Link | undefined => {
+  const link = pod.link.find(attachment.ifName)
+  // The host's end first: its label is not for the container to change.
+  return link && !isForAnother(hostEnd(host, pod, link) ?? link, attachment) ? link : undefined
+}
+
 /**
  * Whether the container's interface is one end of a pair that no attachment of ours claims, as those of the Go suite
  * are. Asked when the pair of `attachment` has not been found by its name.
  */
-export const isUnclaimedPair = (host: Namespace, pod: Namespace, attachment: Attachment): boolean => {
-  const link = pod.link.find(attachment.ifName)
-  if (link?.info.kind !== 'veth') return false
-  const alias = link.parent === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(link.parent!).alias)
-  return !isAttachmentLabel(alias) || alias === label(attachment)
-}
+export const isUnclaimedPair = (host: Namespace, pod: Namespace, attachment: Attachment): boolean =>
+  findOwnLink(host, pod, attachment)?.info.kind === 'veth'
 
 /** The host's ends of all attachments of ours, of any network. */
 export const attachedLinks = (host: Namespace): readonly Link[] =>

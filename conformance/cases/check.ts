@@ -43,7 +43,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'G03', level: 'SHOULD', applies: ['interface'], title: 'address removed', since,
+    id: 'G03', level: 'SHOULD', applies: ['delegating'], title: 'address removed', since,
     run(world) {
       addedBare(world)
       mustNotice(world, () => world.pod.netns.ip('address', 'del', '10.77.0.2/24', 'dev', 'eth0'))
@@ -64,7 +64,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'G06', level: 'SHOULD', applies: ['interface'], title: 'route removed', since,
+    id: 'G06', level: 'SHOULD', applies: ['delegating'], title: 'route removed', since,
     run(world) {
       lends(world, { ips: [address4], routes: [{ dst: '0.0.0.0/0' }, { dst: '10.99.0.0/16', gw: '10.77.0.1' }] })
       world.add()
@@ -94,7 +94,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'G10', level: 'MUST', applies: ['interface'], title: 'extra routes/addresses present', since,
+    id: 'G10', level: 'MUST', applies: ['delegating'], title: 'extra routes/addresses present', since,
     run(world) {
       const ips = world.subject.features.ipv6 ? [address4, address6] : [address4]
       lends(world, { ips, routes: [{ dst: '0.0.0.0/0', gw: '10.77.0.1' }] })

@@ -18,11 +18,15 @@ const META_IIFNAME = 6
 const META_OIFNAME = 7
 const META_NFPROTO = 15
 const META_L4PROTO = 16
+const META_IIFKIND = 26
+const META_OIFKIND = 27
 const CT_STATE = 0
 const CT_STATUS = 2
+const FIB_RESULT_OIF = 1
 const FIB_RESULT_ADDRTYPE = 3
 const FIB_F_SADDR = 1
 const FIB_F_DADDR = 2
+const FIB_F_IIF = 8
 const RTN_LOCAL = 2 // include/uapi/linux/rtnetlink.h
 const CMP_EQ = 0
 const CMP_NEQ = 1
@@ -125,6 +129,9 @@ export const ip6 = {
 export const ether = { daddr: hardware(0), saddr: hardware(6) }
 export const iifname = named(META_IIFNAME)
 export const oifname = named(META_OIFNAME)
+/** `meta iifkind` and `oifkind`: of what kind a link is, `bridge`. */
+export const iifkind = named(META_IIFKIND)
+export const oifkind = named(META_OIFKIND)
 
 const plain = (type: KeyType, load: Field['load']) => {
   const field: Field = { type, requires: [], load }
@@ -175,6 +182,12 @@ export const isForHost: readonly Expr[] = [
 export const isFromElsewhere: readonly Expr[] = [
   { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_ADDRTYPE, flags: FIB_F_SADDR },
   compare(CMP_NEQ, encoded(u32, RTN_LOCAL)),
+]
+
+/** `fib saddr . iif oif != 0`: the answer would leave by the link that the packet has come from. */
+export const isFromItsLink: readonly Expr[] = [
+  { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_OIF, flags: FIB_F_SADDR | FIB_F_IIF },
+  compare(CMP_NEQ, new Uint8Array(4)),
 ]
 
 /**

@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { lacks, output, ownNamespace } from '#tools/kernel.ts'
 import {
-  concat, ct, hasNoIngress, ip, ip6, isForHost, isFromElsewhere, l4proto, markHas, nfproto, th,
+  concat, ct, hasNoIngress, iifkind, ip, ip6, isForHost, isFromElsewhere, isFromItsLink, l4proto, markHas, nfproto, th,
 } from './match.ts'
 import { elements } from './query.ts'
 import { accept, clearMark, dnatTo, dnatToMapped, drop, jump, setMark, snatTo, snatToMapped } from './statement.ts'
@@ -38,6 +38,7 @@ const rules: Readonly<Record<'pre' | 'post' | 'other', readonly Written[]>> = {
     ['ip daddr . meta l4proto . th dport @open accept', [concat(ip.daddr, l4proto, th.dport).inSet('open'), accept]],
     ['tcp dport 80 accept', [l4proto.is('tcp'), th.dport.is('80'), accept]],
     ['meta l4proto ipv6-icmp accept', [l4proto.is('ipv6-icmp'), accept]],
+    ['meta iifkind "bridge" fib saddr . iif oif != 0 accept', [iifkind.is('bridge'), isFromItsLink, accept]],
     ['iif 0 fib saddr type != local accept', [hasNoIngress, isFromElsewhere, accept]],
     ['meta nfproto ipv4 drop', [nfproto.ipv4, drop]],
     ['meta nfproto ipv6 drop', [nfproto.ipv6, drop]],

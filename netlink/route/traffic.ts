@@ -14,8 +14,10 @@ const RTM_GETTFILTER = 46
 
 const TC_H_ROOT = 0xffffffff
 const TC_H_INGRESS = 0xfffffff1
-/** Handles of the disciplines that we make, `1:` and `ffff:`, as the reference plugin's. */
-const ROOT_HANDLE = 0x10000
+/** The handle of our buckets, `1ead:`, which tells them from others': those that the kernel gives begin at 8000:. */
+const ROOT_HANDLE = 0x1ead0000
+/** That of the reference plugin's, `1:`. */
+export const REFERENCE_HANDLE = 0x10000
 const INGRESS_HANDLE = 0xffff0000
 
 const tcmsg = struct({ family: u8, pad1: u8, pad2: u16, index: i32, handle: u32, parent: u32, info: u32 })
@@ -40,6 +42,7 @@ export interface Bucket { readonly rate: number; readonly burst: number; readonl
 export interface Discipline {
   readonly index: number
   readonly kind: string
+  readonly handle: number
   readonly root: boolean
   readonly rate: number | undefined
   readonly limit: number | undefined
@@ -83,7 +86,10 @@ export class Traffic {
   readonly #socket: Socket
   constructor(socket: Socket) { this.#socket = socket }
 
-  /** tc qdisc replace dev DEV root handle 1: tbf rate RATE burst BURST limit LIMIT. */
+  /**
+   * tc qdisc add dev DEV root handle 1ead: tbf rate RATE burst BURST limit LIMIT.
+   * @throws NetlinkError EEXIST when the link has a discipline besides the kernel's own
+   */
   shape(index: number, { rate, burst, limit }: Bucket): void {
     const options = {
       kind: 'tbf', parms: { rate: Math.min(rate, LARGEST), limit: Math.min(limit, LARGEST) }, burst,
@@ -91,7 +97,7 @@ export class Traffic {
     } as const
     const head = { index, handle: ROOT_HANDLE, parent: TC_H_ROOT }
     this.#socket.request(request(
-      `qdisc replace dev ${index} root tbf`, RTM_NEWQDISC, flags.create | flags.replace, head,
+      `qdisc add dev ${index} root tbf`, RTM_NEWQDISC, flags.create | flags.excl, head,
       out => disciplineAttrs.encode(out, options),
     ))
   }
@@ -114,9 +120,9 @@ export class Traffic {
     ))
   }
 
-  /** tc qdisc del dev DEV root. @throws NetlinkError ENOENT when there is none of ours */
-  unshape(index: number): void {
-    const head = { index, handle: ROOT_HANDLE, parent: TC_H_ROOT }
+  /** tc qdisc del dev DEV root handle HANDLE. @throws NetlinkError ENOENT or EINVAL when there is none of it */
+  unshape(index: number, handle = ROOT_HANDLE): void {
+    const head = { index, handle, parent: TC_H_ROOT }
     this.#socket.request(request(`qdisc del dev ${index} root`, RTM_DELQDISC, 0, head))
   }
 
@@ -148,19 +154,19 @@ export class Traffic {
       const found = disciplineAttrs.decode(body.subarray(tcmsg.size))
       const { parms = {}, rate64 = undefined } = found.kind === 'tbf' ? found : {}
       return {
-        index: head.index, kind: found.kind, root: head.parent === TC_H_ROOT, limit: parms.limit,
+        index: head.index, kind: found.kind, handle: head.handle, root: head.parent === TC_H_ROOT, limit: parms.limit,
         rate: rate64 === undefined ? parms.rate : Number(rate64),
       }
     }).filter(found => found.index === index)
   }
 
-  /** The link that `redirect` sends a link's packets to, undefined when they go their way. */
+  /** The link that `redirect` sends a link's packets to, 0 when that is gone; undefined when no filter does so. */
   redirectedTo(index: number): number | undefined {
     const replies = this.#socket.request(
       request('filter show', RTM_GETTFILTER, flags.dump, { index, parent: INGRESS_HANDLE }))
     for (const { body } of replies) {
       const to = filterAttrs.decode(body.subarray(tcmsg.size)).options?.actions?.first?.options?.parms?.to
-      if (to) return to
+      if (to !== undefined) return to
     }
     return undefined
   }

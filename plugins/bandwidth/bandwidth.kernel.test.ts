@@ -42,7 +42,7 @@ test('bandwidth', { skip }, async t => {
     const [shaper = ''] = shapers(node.host)
     t.match(result, { interfaces: [{ name: 'veth0' }, { name: 'eth0' }, { name: shaper, mac: /:/ }] }, 'appended')
     t.match(disciplines(node.host, 'veth0'), [
-      { kind: 'tbf', handle: '1:', options: { rate: 1_000_000 } }, { kind: 'ingress', handle: 'ffff:' },
+      { kind: 'tbf', handle: '1ead:', options: { rate: 1_000_000 } }, { kind: 'ingress', handle: 'ffff:' },
     ])
     t.match(disciplines(node.host, shaper), [{ kind: 'tbf', options: { rate: 2_000_000 } }])
     const filter = output(node.host, 'tc', ['filter', 'show', 'dev', 'veth0', 'ingress'])
@@ -50,7 +50,7 @@ test('bandwidth', { skip }, async t => {
     t.match(node.host.link.get(shaper), { alias: 'fairlead:net/c1/eth0', mtu: 1500, up: true, txQueueLength: 0 })
     const check = (): unknown => node.call('CHECK', pod, config({ ...both, prevResult: result }))
     check()
-    const bucket = 'qdisc change dev veth0 root handle 1: tbf burst 100kb limit 125000 rate'
+    const bucket = 'qdisc change dev veth0 root handle 1ead: tbf burst 100kb limit 125000 rate'
     for (const [program, breakage, repair, message] of [
       ['tc', `${bucket} 9mbit`, `${bucket} 8mbit`, /rate of veth0/],
       ['ip', `link set ${shaper} down`, `link set ${shaper} up`, /state of bwp/],
@@ -99,6 +99,34 @@ test('bandwidth', { skip }, async t => {
     node.call('DEL', pod, config())
     t.match(disciplines(node.host, 'veth0'), [{ kind: 'clsact' }])
     t.same(shapers(node.host), [])
+  })
+
+  t.test('a second ADD is refused and changes nothing', async t => {
+    const { node, pod, config } = prepared(t)
+    const seen = (): unknown => [disciplines(node.host, 'veth0'), node.links]
+    const { ingressRate, ingressBurst, ...egress } = both
+    for (const first of [both, { ingressRate, ingressBurst }, egress]) {
+      const result = node.call('ADD', pod, config(first))
+      const before = seen()
+      t.throws(() => node.call('ADD', pod, config()), { code: 50, message: /veth0 has a qdisc already/ })
+      t.same(seen(), before)
+      node.call('CHECK', pod, config({ ...first, prevResult: result }))
+      node.call('DEL', pod, config(first))
+      t.same(disciplines(node.host, 'veth0'), [])
+    }
+  })
+
+  t.test('DEL removes nothing of another network\'s, and no stranger\'s limit', async t => {
+    const { node, pod, config } = prepared(t)
+    node.host.link.set(node.host.link.get('veth0').index, { alias: 'fairlead:net/c1/eth0' })
+    const result = node.call('ADD', pod, config())
+    node.call('DEL', pod, config({ name: 'other' }))
+    node.call('CHECK', pod, config({ ...both, prevResult: result }))
+    node.call('DEL', pod, config())
+    output(node.host, 'tc', 'qdisc add dev veth0 root handle 1: tbf rate 1mbit burst 10kb latency 50ms'.split(' '))
+    output(node.host, 'tc', 'qdisc add dev veth0 ingress'.split(' '))
+    node.call('DEL', pod, config())
+    t.match(disciplines(node.host, 'veth0'), [{ kind: 'tbf' }, { kind: 'ingress' }])
   })
 
   t.test('a link that is no pair is refused in words', async t => {

@@ -10,12 +10,13 @@ import type { Result } from '#cni/result.ts'
 import { label, networkLabel, type Attachment } from '#net/attachment.ts'
 import { create, type Undo } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
+import { hostEnd, isForAnother } from '#net/veth.ts'
 import type { Link } from '#netlink/route/link.ts'
-import { Traffic, type Bucket } from '#netlink/route/traffic.ts'
+import { REFERENCE_HANDLE, Traffic, type Bucket } from '#netlink/route/traffic.ts'
 import { sha256, sha512 } from '#sys/digest.ts'
-import { tolerate } from '#sys/errno.ts'
+import { errnoOf, tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/bandwidth.js'
-import { schema } from './config.ts'
+import { schema, type Config } from './config.ts'
 import { limitsOf, passing } from './plan.ts'
 
 const PREFIX = 'bwp'
@@ -34,20 +35,15 @@ const absent = ['ENOENT', 'EINVAL', 'ENODEV']
 
 const trafficOf = (host: Namespace): Traffic => new Traffic(host.rtnetlink)
 
-/** The host's end of a container's link, undefined when it has none. Each end knows the other's index. */
-const otherEnd = (host: Namespace, link: Link | undefined): Link | undefined => {
-  if (link?.info.kind !== 'veth' || link.parent === undefined) return undefined
-  const end = tolerate(['ENODEV'], () => host.link.at(link.parent!))
-  return end?.info.kind === 'veth' && end.parent === link.index ? end : undefined
-}
-
 /** The host's end of a container's link. @throws CniError that says what the link is instead */
-const hostEnd = (host: Namespace, link: Link): Link => {
-  const end = otherEnd(host, link)
+const requireEnd = (host: Namespace, pod: Namespace, link: Link): Link => {
+  const end = hostEnd(host, pod, link)
   if (end) return end
+  const kind = link.info.kind === 'veth' ? 'its other end is elsewhere'
+    : `it is ${link.info.kind ? `of kind ${link.info.kind}` : 'hardware'}`
   throw new CniError(
     'unsupportedByKernel',
-    `${link.name} has no end on the host: it is ${link.info.kind ? `of kind ${link.info.kind}` : 'hardware'}`,
+    `${link.name} has no end on the host: ${kind}`,
     'bandwidth limits veth pairs, such as those of bridge and ptp',
   )
 }
@@ -77,14 +73,44 @@ const checkBucket = (host: Namespace, { index, name, mtu }: Link, bucket: Bucket
   expect(`queue of ${name} in bytes`, found.limit, limit)
 }
 
-/** The pair may outlive its limits. Another's discipline for what comes in, and another's redirection, stay. */
-const unlimit = (host: Namespace, { index }: Link, attachment: Attachment): void => {
+/** What is asked for wrongly has never been set. */
+const askedIngress = (config: Config): Bucket | undefined => {
+  try {
+    return limitsOf(config).ingress
+  } catch {
+    return undefined
+  }
+}
+
+/** The pair may outlive its limits. Another's discipline for either direction, and another's redirection, stay. */
+const unlimit = (host: Namespace, { index }: Link, attachment: Attachment, config: Config): void => {
   const traffic = trafficOf(host)
   tolerate(absent, () => traffic.unshape(index))
-  if (!traffic.list(index).some(({ kind }) => kind === 'ingress')) return
+  const found = traffic.list(index)
+  // The reference plugin's handle is one that others like, too, so the limit has to be the one that was asked for.
+  const theirs = found.find(({ root, kind, handle }) => root && kind === 'tbf' && handle === REFERENCE_HANDLE)
+  if (theirs && theirs.rate === askedIngress(config)?.rate)
+    tolerate(absent, () => traffic.unshape(index, REFERENCE_HANDLE))
+  if (!found.some(({ kind }) => kind === 'ingress')) return
   const to = traffic.redirectedTo(index)
-  const shaper = to === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(to))
-  if (shaper === undefined || isShaper(shaper, attachment)) tolerate(absent, () => traffic.endRedirect(index))
+  const shaper = to ? tolerate(['ENODEV'], () => host.link.at(to)) : undefined
+  const isOwn = shaper ? isShaper(shaper, attachment)
+    // Either the shaper went first, or ADD was killed before it had made the filter.
+    : to !== undefined || shaperNames(attachment).some(name => isShaper(host.link.find(name), attachment))
+  if (isOwn) tolerate(absent, () => traffic.endRedirect(index))
+}
+
+/** @throws CniError 50 when somebody, such as an ADD before this one, limits the link already */
+const unlessLimited = (name: string, step: () => void): void => {
+  try {
+    step()
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    throw new CniError(
+      'notAvailable', `${name} has a qdisc already`, 'see `tc qdisc show`; after an ADD, DEL comes before another',
+      { cause: error },
+    )
+  }
 }
 
 export const bandwidth = driver({
@@ -97,17 +123,21 @@ export const bandwidth = driver({
     const { ingress, egress } = limitsOf(config)
     if (previous === undefined) throw invalidConfig('prevResult is missing', 'bandwidth follows another plugin')
     if (!ingress && !egress) return previous
-    const end = hostEnd(host, requireLink(pod, ifName, 'bandwidth'))
+    const end = requireEnd(host, pod, requireLink(pod, ifName, 'bandwidth'))
     if (ingress) {
-      create(undo, `limit of ${end.name}`, () => tolerate(absent, () => trafficOf(host).unshape(end.index)), () =>
-        trafficOf(host).shape(end.index, passing(ingress, end.mtu)))
+      unlessLimited(end.name, () => create(
+        undo, `limit of ${end.name}`, () => tolerate(absent, () => trafficOf(host).unshape(end.index)),
+        () => trafficOf(host).shape(end.index, passing(ingress, end.mtu)),
+      ))
     }
     if (!egress) return previous
     const shaper = addShaper(host, attachment, end.mtu, undo)
     trafficOf(host).shape(shaper.index, passing(egress, shaper.mtu))
     const traffic = trafficOf(host)
-    create(undo, `redirection of ${end.name}`, () => tolerate(absent, () => traffic.endRedirect(end.index)), () =>
-      traffic.redirect(end.index, shaper.index))
+    unlessLimited(end.name, () => create(
+      undo, `redirection of ${end.name}`, () => tolerate(absent, () => traffic.endRedirect(end.index)),
+      () => traffic.redirect(end.index, shaper.index),
+    ))
     return { ...previous, interfaces: [...previous.interfaces, describe(shaper)] }
   },
 
@@ -115,21 +145,21 @@ export const bandwidth = driver({
     requirePrevious(previous)
     const { ingress, egress } = limitsOf(config)
     if (!ingress && !egress) return
-    const end = otherEnd(host, pod.link.find(ifName))
+    const end = hostEnd(host, pod, pod.link.find(ifName))
     if (!end) throw broken(`${ifName} or its end on the host is missing`)
     if (ingress) checkBucket(host, end, ingress)
     if (!egress) return
     const to = trafficOf(host).redirectedTo(end.index)
-    const shaper = to === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(to))
+    const shaper = to ? tolerate(['ENODEV'], () => host.link.at(to)) : undefined
     if (!isShaper(shaper, attachment)) throw broken(`${end.name} does not go through its ${PREFIX}… link`)
     expect(`state of ${shaper.name}`, shaper.up ? 'up' : 'down', 'up')
     checkBucket(host, shaper, egress)
   },
 
-  del({ attachment, ifName, host, pod, attempt }) {
+  del({ config, attachment, ifName, host, pod, attempt }) {
     attempt(() => {
-      const end = otherEnd(host, pod?.link.find(ifName))
-      if (end) unlimit(host, end, attachment)
+      const end = pod && hostEnd(host, pod, pod.link.find(ifName))
+      if (end && !isForAnother(end, attachment)) unlimit(host, end, attachment, config)
     })
     for (const name of shaperNames(attachment)) {
       attempt(() => { if (isShaper(host.link.find(name), attachment)) host.link.remove(name) })

@@ -112,7 +112,7 @@ export const bridge = driver({
 
     const link = config.disableContainerInterface ? pod.link.get(ifName) : checkInterface(pod, ifName, result)
     expect(`kind of ${ifName}`, link.info.kind, 'veth')
-    const port = checkPort(host, link, master, config)
+    const port = checkPort(host, pod, link, master, config)
     if (config.internal) verify(() => internal.check(host, routedLink(config)))
     const access = accessOf(config)
     if (access) verify(() => gatewayMode.check(host, routedLink(config), access))

@@ -8,7 +8,7 @@ import { whileHostIsLocked } from '#net/host-lock.ts'
 import * as gatewayMode from '#net/gateway-mode.ts'
 import * as internal from '#net/internal.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { addVeth } from '#net/veth.ts'
+import { addVeth, hostEnd } from '#net/veth.ts'
 import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
 import { errnoOf } from '#sys/errno.ts'
 import { accessOf } from './access.ts'
@@ -100,9 +100,9 @@ export const join = (
  * The host's end of the pair: a port of the bridge that forwards, set as the configuration says.
  * @throws CniError 102 that names the difference
  */
-export const checkPort = (host: Namespace, link: Link, master: Link, config: Config): Link => {
-  const port = host.link.list({ master: master.index }).find(({ index }) => index === link.parent)
-  if (port === undefined) throw broken(`the other end of ${link.name} is no port of ${config.bridge}`)
+export const checkPort = (host: Namespace, pod: Namespace, link: Link, master: Link, config: Config): Link => {
+  const port = hostEnd(host, pod, link)
+  if (port?.master !== master.index) throw broken(`the other end of ${link.name} is no port of ${config.bridge}`)
   expect(`state of ${port.name}`, port.up ? 'up' : 'down', 'up')
   if (!config.disableContainerInterface) expect(`carrier of ${port.name}`, port.operstate, OPERSTATE_UP)
   expect(`hairpin of ${port.name}`, port.port?.hairpin === 1, config.hairpinMode)

@@ -15,7 +15,7 @@ export const schema = {
         '`isolated`: nor from other containers of the same bridge',
     },
     iptablesAdminChainName: {
-      type: 'string', pattern: '^[^\\s!"-][^\\s"]{0,27}$', default: 'CNI-ADMIN',
+      type: 'string', pattern: '^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$', default: 'CNI-ADMIN',
       description: 'chain of iptables table filter whose rules come before ours',
     },
     firewalldZone: {

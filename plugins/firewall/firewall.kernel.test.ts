@@ -103,6 +103,7 @@ test('firewall', { skip }, async t => {
     const refused: [Json, RegExp][] = [
       [{ prevResult: undefined }, /prevResult is missing/], [{ backend: 'ipfw' }, /backend "ipfw"/],
       [{ ingressPolicy: 'closed' }, /ingressPolicy "closed"/], [{ iptablesAdminChainName: 'a b' }, /AdminChainName/],
+      [{ iptablesAdminChainName: 'a;b' }, /AdminChainName/], [{ iptablesAdminChainName: '-a' }, /AdminChainName/],
       [{ iptablesAdminChainName: 'FORWARD' }, /iptables' own/], [{ backend: 5 }, /backend 5/],
     ]
     for (const [keys, message] of refused)

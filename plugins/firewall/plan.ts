@@ -5,8 +5,8 @@ import type { Admission } from '#net/admission.ts'
 import type { Attachment } from '#net/attachment.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { formatPrefix, parsePrefix } from '#net/prefix.ts'
+import { hostEnd } from '#net/veth.ts'
 import type { Link } from '#netlink/route/link.ts'
-import { tolerate } from '#sys/errno.ts'
 import type { Config } from './config.ts'
 
 /** Names that iptables has given away. */
@@ -39,17 +39,9 @@ export interface Meeting {
   readonly port: Link | undefined
 }
 
-/** The host's end of the container's pair. */
-const hostEnd = (host: Namespace, pod: Namespace, ifName: string): Link | undefined => {
-  const link = pod.link.find(ifName)
-  const end = link?.info.kind === 'veth' && link.parent !== undefined
-    ? tolerate(['ENODEV'], () => host.link.at(link.parent!)) : undefined
-  return end?.info.kind === 'veth' && end.parent === link?.index ? end : undefined
-}
-
 /** The kernel knows what a result may not tell: older versions have no interfaces in it. */
 export const meet = (host: Namespace, pod: Namespace, ifName: string, previous: Result): Meeting => {
-  const end = hostEnd(host, pod, ifName)
+  const end = hostEnd(host, pod, pod.link.find(ifName))
   const master = end?.master === undefined ? undefined : host.link.at(end.master)
   if (master?.info.kind !== 'bridge') return { device: end?.name, port: undefined }
   // With a VLAN it is not the bridge that carries the gateway's address.

@@ -102,6 +102,35 @@ test('who reaches whom', { skip, timeout }, async t => {
   }
 })
 
+test('a neighbour of the host with a container\'s address gets nowhere', { skip }, async t => {
+  const town = new Town(t, 'nftables', 'open', 'open')
+  const [one, stranger] = [town.at(1, 1), town.at(2, 1)]
+  const outside = town.node.uplink({
+    own: ['192.0.2.1/24', 'fd99::1/64'],
+    there: ['192.0.2.2/24', 'fd99::2/64', `${one.addresses[0]}/32`, `${one.addresses[1]}/128`],
+  })
+  const { index: dev } = outside.link.get('out0')
+  outside.route.add({ dst: '10.1.2.0/24', via: '192.0.2.1', dev })
+  outside.route.add({ dst: 'fd00:2::/64', via: 'fd99::1', dev })
+  writeSysctl('ipv4/conf/up0/rp_filter', '0')
+  for (const program of ['iptables', 'ip6tables']) output(town.host, program, ['-P', 'FORWARD', 'DROP'])
+  output(stranger.pod, 'nft', ['-f', '-'], `table inet seen { chain input {
+    type filter hook input priority 0
+    ip saddr ${one.addresses[0]} icmp type echo-request counter
+    ip6 saddr ${one.addresses[1]} icmpv6 type echo-request counter
+  }\n}`)
+  const seen = (): string[] =>
+    [...output(stranger.pod, 'nft', ['list', 'ruleset']).matchAll(/packets (\d+)/g)].map(([, count]) => count!)
+  town.each('ADD')
+  const knock = (from: Namespace): Promise<unknown> => Promise.all(stranger.addresses.map((address, i) =>
+    from.run(() => promisify(execFile)('ping', ['-n', '-c1', '-W1', '-I', one.addresses[i]!, address]))
+      .catch(() => undefined)))
+  await knock(outside)
+  t.same(seen(), ['0', '0'])
+  await knock(one.pod)
+  t.same(seen(), ['1', '1'], 'the container itself')
+})
+
 test('isolated also holds by way of the gateway', { skip }, async t => {
   for (const [policy, expected] of [['same-bridge', true], ['isolated', false]] as const) {
     const town = new Town(t, 'nftables', policy)

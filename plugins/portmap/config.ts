@@ -37,7 +37,8 @@ export const schema = {
       description: 'bit of the packet mark that the iptables backend uses, 13 unless given; nftables does without',
     },
     externalSetMarkChain: {
-      type: 'string',
+      // XT_EXTENSION_MAXNAMELEN of include/uapi/linux/netfilter/x_tables.h, less the closing NUL.
+      type: 'string', pattern: '^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$',
       description: 'with iptables, the chain of table `nat` that sets a mark in place of ours',
     },
     runtimeConfig: {

@@ -23,6 +23,9 @@ const guardIn = (host: Namespace, { interfaces }: Result): Guard | undefined => 
   return undefined
 }
 
+/** A loopback address of the host is for the host alone. */
+const isForHostOnly = ({ hostIp = '' }: Mapping): boolean => hostIp.startsWith('127.') || hostIp === '::1'
+
 /** Sorts ports by the gateway mode of the network that `previous` tells of. */
 export const exposureOf = (host: Namespace, previous: Result, mappings: readonly Mapping[]): Exposure => {
   const guard = guardIn(host, previous)
@@ -30,7 +33,7 @@ export const exposureOf = (host: Namespace, previous: Result, mappings: readonly
   const modeOf = ({ containerIp }: Mapping) => guard.modes[familyOf(containerIp)]
   return {
     translated: mappings.filter(mapping => modeOf(mapping) !== 'routed' && modeOf(mapping) !== 'isolated'),
-    opened: mappings.filter(mapping =>
-      modeOf(mapping) === 'routed' || modeOf(mapping) === 'nat' && guard.trusts),
+    opened: mappings.filter(mapping => !isForHostOnly(mapping) &&
+      (modeOf(mapping) === 'routed' || modeOf(mapping) === 'nat' && guard.trusts)),
   }
 }

@@ -3,6 +3,7 @@ import { invalidConfig } from '#cni/errors.ts'
 import type { Result } from '#cni/result.ts'
 import type { Attachment } from '#net/attachment.ts'
 import { parseConditions } from '#net/conditions.ts'
+import { IptablesRefusal } from '#net/iptables.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import type { HostPort, Mapping, Publication } from '#net/publication.ts'
 import type { Backend } from '#net/published.ts'
@@ -56,6 +57,20 @@ export const refuseContradictions = (config: Config): void => {
     }
   }
   portsOf(config)
+}
+
+/** The key that a refusal of iptables is about, with its value; undefined when it is about none. */
+export const refusedKey = (config: Partial<Config>, error: unknown): string | undefined => {
+  if (!(error instanceof IptablesRefusal)) return undefined
+  const { externalSetMarkChain: chain } = config
+  const { line = '', message } = error
+  // Of a chain that is not there no line is named.
+  if (chain !== undefined && (line.endsWith(` -j ${chain}`) || message.includes(`'${chain}'`)))
+    return `externalSetMarkChain ${chain}`
+  const key = lists[error.family]
+  const tokens = config[key] ?? []
+  // Only rules with conditions lead to the ports by `multiport`.
+  return tokens.length > 0 && line.includes(' -m multiport ') ? `${key} ${JSON.stringify(tokens)}` : undefined
 }
 
 /** The container's addresses in a result, with prefix length: the first of each family that is the interface's. */

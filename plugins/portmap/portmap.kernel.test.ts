@@ -103,6 +103,9 @@ test('what makes no sense', { skip }, async t => {
     [{ conditionsV4: ['ip6 saddr fd00::/8'] }, /says nothing about ipv4/],
     [{ hostBinding: 'everywhere' }, /hostBinding "everywhere" is no IP address/],
     [{ backend: 'ipvs' }, /backend "ipvs"/],
+    [{ conditionsV4: Array(2000).fill('ip saddr 10.0.0.0/8') }, /conditionsV4: 2000 conditions are too many/],
+    ...['-j', 'two words', '!', 'c'.repeat(29)].map((name): [Json, RegExp] =>
+      [{ externalSetMarkChain: name }, /externalSetMarkChain ".*" has a form that is not allowed/]),
   ]
   for (const [key, message] of keys)
     t.throws(() => scene.call('ADD', scene.first, config(scene, [web], key)), { code: 7, message })
@@ -133,6 +136,11 @@ test('a port that somebody has is refused', { skip }, async t => {
     scene.call('DEL', sibling, neighbourly(scene, [mapping]), other)
     t.equal(ruleset(scene), before, 'what differs in protocol or address is no conflict')
   }
+  add({ ...web, hostPort: 8079 })
+  const both = ruleset(scene)
+  t.throws(() => add(web), { code: 100 })
+  t.equal(ruleset(scene), both, 'what the refused one has had is still there')
+  scene.call('DEL', sibling, neighbourly(scene, []), other)
   scene.call('DEL', first, config(scene, [web]))
   t.equal(ruleset(scene), '', 'DEL with another list of ports takes all')
 

@@ -8,20 +8,23 @@ import * as openPorts from '#net/open-ports.ts'
 import { PortTaken } from '#net/port-taken.ts'
 import * as published from '#net/published.ts'
 import { validate } from '#build/validators/portmap.js'
-import { schema } from './config.ts'
+import { schema, type Config } from './config.ts'
 import { exposureOf } from './exposure.ts'
 import {
-  addressesOf, backendOf, knownMappings, knownPorts, publicationOf, refuseContradictions, unpublished,
+  addressesOf, backendOf, knownMappings, knownPorts, publicationOf, refuseContradictions, refusedKey,
+  unpublished,
 } from './plan.ts'
 
 /** Nothing is done in the container, but a CNI_NETNS that leads nowhere is refused here, too, by being opened. */
 const requireOpen = ({ fd }: Namespace): void => void fd
 
-/** @throws CniError 100 that says who has a port which somebody has */
-const refusing = (add: () => void): void => {
+/** @throws CniError 100 that says who has a port which somebody has; 7 that names the key which iptables refuses */
+const refusing = (config: Partial<Config>, add: () => void): void => {
   try {
     add()
   } catch (error) {
+    const key = refusedKey(config, error)
+    if (key !== undefined && error instanceof Error) throw invalidConfig(`${key} is refused by ${error.message}`)
     if (!(error instanceof PortTaken)) throw error
     const advice = 'choose another hostPort, or a hostIP on which the port is free'
     throw new CniError('kernelRefused', error.message, advice, { cause: error })
@@ -43,8 +46,9 @@ export const portmap = driver({
     if (lost !== undefined) warn(lost)
     const { translated, opened } = exposureOf(host, previous, publication.mappings)
     if (translated.length > 0) {
-      create(undo, 'published ports', () => published.remove(host, attachment, translated), () =>
-        refusing(() => published.add(host, { ...publication, mappings: translated }, backendOf(config))))
+      refusing(config, () =>
+        create(undo, 'published ports', () => published.remove(host, attachment, translated), () =>
+          published.add(host, { ...publication, mappings: translated }, backendOf(config))))
     }
     if (opened.length > 0) {
       create(undo, 'open ports', () => openPorts.shut(host, attachment, opened), () =>

@@ -61,6 +61,9 @@ test('who reaches a published port', { skip }, async t => {
   host.link.setPort(host.link.get('pod0').index, { hairpin: 1, isolated: 0 })
   for (const [name, from] of [['a neighbour', sibling], ['the container itself', first]] as const)
     t.same(await answers(from, local), same(local, seen(gateway4, gateway6)), `${name}, with br_netfilter`)
+  const reached = [...local, '127.0.0.1']
+  t.same(await answers(host, reached), same(reached, address => `80 ${address === '127.0.0.1' ? gateway4 : address}`),
+    'the host, with br_netfilter; ::1 is not among them')
   setBridgeNetfilter(host, '0')
 
   const elsewhere = ['192.0.2.2', '2001:db8::2']

@@ -61,8 +61,11 @@ test('an address that has passed on', { skip }, async t => {
   const scene = new Bridged(t, portmap)
   const { host, first, sibling } = scene
   // The second container gets the first one's address, which nobody has deleted.
-  scene.call('ADD', first, config(scene, [web]))
-  const heir = { ...config(scene, [{ ...web, hostPort: 8081 }]) }
+  scene.call('ADD', first, config(scene, [{ ...web, hostIP: '0.0.0.0' }]))
+  const heir = config(scene, [{ ...web, hostPort: 8081 }])
+  scene.call('ADD', sibling, heir, other)
+  scene.call('ADD', sibling, { ...heir, masqAll: true }, other)
+  t.notMatch(ruleset(scene), /hairpin_br0/, 'the link\'s other chain, where nobody is behind it')
   scene.call('ADD', sibling, heir, other)
   scene.call('CHECK', sibling, heir, other)
   scene.call('DEL', undefined, scene.config())
@@ -174,6 +177,7 @@ test('conditions', { skip }, async t => {
   for (const [keys, answers] of [
     [{ conditionsV4: ['ip saddr 192.0.2.0/24'], conditionsV6: ['ip6', 'saddr', '!=', '2001:db8::2'] }, [80, undefined]],
     [{ conditionsV4: ['ip saddr != 192.0.2.0/24'] }, [undefined, 80]],
+    [{ conditionsV4: Array(20).fill('ip saddr != 10.0.0.0/9') }, [80, 80]],
     [{ conditionsV4: ['meta iifname "up0"', 'ip daddr 192.0.2.1'], conditionsV6: ['iifname != up0'] }, [80, undefined]],
   ] as const) {
     const limited = config(scene, [web], keys)

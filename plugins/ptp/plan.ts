@@ -9,7 +9,7 @@ import type { Namespace } from '#net/namespace.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { isAvailable as hasNftables } from '#netlink/nftables/query.ts'
 import type { schema } from './config.ts'
-import { alone } from './routing.ts'
+import { alone } from '#cni/routed-pair.ts'
 
 export type Config = FromSchema<typeof schema>
 

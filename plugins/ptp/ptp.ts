@@ -17,7 +17,7 @@ import { familyOf } from '#netlink/ip.ts'
 import { validate } from '#build/validators/ptp.js'
 import { schema } from './config.ts'
 import { refuseContradictions, requireKernel, withGateway } from './plan.ts'
-import { checkPort, checkRouting, containerRoutes, routeHost } from './routing.ts'
+import { checkPort, checkRouting, containerRoutes, routeHost } from '#cni/routed-pair.ts'
 
 export const ptp = driver({
   name: 'ptp',
@@ -62,7 +62,7 @@ export const ptp = driver({
     const result = requirePrevious(previous)
     const link = checkInterface(pod, ifName, result)
     expect(`kind of ${ifName}`, link.info.kind, 'veth')
-    const port = checkPort(host, link)
+    const port = checkPort(host, pod, link)
     const own = result.ips.filter(ip => ip.interface === undefined || result.interfaces[ip.interface]?.name === ifName)
     checkRouting(host, port, pod, link, own)
     if (!config.ipMasq) return

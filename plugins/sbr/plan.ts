@@ -26,6 +26,13 @@ export const ownIps = ({ ips, interfaces }: Result, ifName: string, netns: strin
     return isOurs && parsePrefix(ip.address) !== undefined
   })
 
+/** Refuses the kernel's own tables: everybody's packets look there, so a rule says nothing. @throws CniError 7 */
+export const refuseReserved = ({ table }: Config): void => {
+  if (table !== undefined && table >= MAIN - 1 && table <= MAIN + 1) {
+    throw invalidConfig(`table ${table} is one of the kernel's own (253 to 255)`, 'choose another')
+  }
+}
+
 /** The gateway of each family. @throws CniError 7 */
 export const gatewaysOf = ({ gateways = [] }: Config): Partial<Record<Family, string>> => {
   const found: Partial<Record<Family, string>> = {}
@@ -59,6 +66,13 @@ const isLinkLocal = ({ dst }: Route): boolean => dst === 'fe80::/64'
 /** The way to a gateway has to be there before what leads through it. */
 const byReach = (one: Route, other: Route): number => Number(one.via !== undefined) - Number(other.via !== undefined)
 
+/** A rule of an earlier ADD: it leads from one of the addresses to a table with routes of the link. */
+export const earlierRule = ({ ips, dev, routes, rules }: Situation): RuleInfo | undefined => {
+  const sources = new Set(ips.map(({ address }) => alone(address)))
+  const own = new Set(routes.filter(route => route.dev === dev && route.table !== MAIN).map(({ table }) => table))
+  return rules.find(({ from, table }) => from !== undefined && sources.has(from) && own.has(table))
+}
+
 /** What makes the difference: rules and routes to come, routes of the main table to go. */
 export interface Plan {
   readonly rules: readonly Rule[]
@@ -87,8 +101,12 @@ const isHint = (route: Route): boolean => route.scope === scope.link && familyOf
  */
 export const planFor = (config: Config, { ips, dev, routes, rules }: Situation): Plan => {
   const { table: given } = config
+  refuseReserved(config)
   if (given !== undefined) {
-    return { rules: ips.map(({ address }) => ({ from: alone(address), table: given })), added: [], removed: [] }
+    const wanted = ips.map(({ address }) => ({ from: alone(address), table: given }))
+    const isThere = (rule: Rule): boolean =>
+      rules.some(({ from, table }) => from === rule.from && table === rule.table)
+    return { rules: wanted.filter(rule => !isThere(rule)), added: [], removed: [] }
   }
   const gateways = gatewaysOf(config)
   const own = routes.filter(route => route.dev === dev && route.table === MAIN && !isLinkLocal(route)).sort(byReach)

@@ -146,6 +146,20 @@ test('sbr', { skip }, async t => {
     t.ok(pingsFrom(pod, '10.1.0.2', '192.0.2.1'))
   })
 
+  t.test('a second ADD, and DEL of another network, change nothing', async t => {
+    const place = twoHomed(t)
+    const { node, pod } = place
+    pod.link.set(pod.link.get('eth1').index, { alias: 'fairlead:net/c1/eth1' })
+    const state = (): string[] => [['rule'], ['-6', 'rule'], ['route', 'show', 'table', 'all']]
+      .map(args => output(pod, 'ip', args))
+    node.call('ADD', pod, second(place), eth1)
+    const before = state()
+    t.throws(() => node.call('ADD', pod, second(place), eth1), { code: 7, message: /from 10\.1\.1\.2\/32 lookup 100/ })
+    node.call('DEL', pod, second(place, { name: 'other', prevResult: undefined }), eth1)
+    t.same(state(), before)
+    node.call('CHECK', pod, second(place), eth1)
+  })
+
   t.test('what cannot be is refused, and nothing is touched', async t => {
     const place = twoHomed(t)
     const { node, pod } = place
@@ -153,6 +167,7 @@ test('sbr', { skip }, async t => {
     for (const [keys, message] of [
       [{ gateways: ['10.1.1.1', '10.1.1.9'] }, /gateways/], [{ gateways: ['router'] }, /router/],
       [{ prevResult: undefined }, /prevResult/], [{ table: -1 }, /table/],
+      [{ table: 254 }, /table 254 is one of the kernel's own/],
     ] as const) t.throws(() => node.call('ADD', pod, second(place, keys), eth1), { code: 7, message })
     const unreachable = { gateways: ['10.1.1.1', 'fd00:9::1'], table: undefined }
     t.doesNotThrow(() => node.call('ADD', pod, second(place, unreachable), eth1), 'a gateway on the link')

@@ -8,12 +8,15 @@ import { create } from '#net/creation.ts'
 import { whileHostIsLocked } from '#net/host-lock.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { runAll } from '#net/steps.ts'
+import { findOwnLink } from '#net/veth.ts'
 import { familyOf, formatIp, parseIp } from '#netlink/ip.ts'
-import { Rules, type Rule } from '#netlink/route/rule.ts'
+import { Rules, type Rule, type RuleInfo } from '#netlink/route/rule.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/sbr.js'
 import { schema } from './config.ts'
-import { alone, gatewaysOf, MAIN, ownIps, planFor, wayBack, type Plan } from './plan.ts'
+import {
+  alone, earlierRule, gatewaysOf, MAIN, ownIps, planFor, refuseReserved, wayBack, type Plan,
+} from './plan.ts'
 
 const rulesOf = (pod: Namespace): Rules => new Rules(pod.rtnetlink)
 
@@ -45,6 +48,14 @@ const canonical = (address = ''): string | undefined => {
   return bytes && formatIp(bytes)
 }
 
+/** The tables of a second ADD would lack what the first has moved. @throws CniError 7 */
+const refuseEarlier = (rule: RuleInfo | undefined, ifName: string): void => {
+  if (rule === undefined) return
+  throw invalidConfig(
+    `${ifName} is routed by source already: from ${rule.from} lookup ${rule.table}`, 'DEL comes before another ADD',
+  )
+}
+
 export const sbr = driver({
   name: 'sbr',
   kind: 'chained',
@@ -59,7 +70,9 @@ export const sbr = driver({
     const { index: dev } = requireLink(pod, ifName, 'sbr')
     // Two interfaces of a container must not choose the same table.
     pod.run(() => whileHostIsLocked('exclusive', () => {
-      const plan = planFor(config, { ips, dev, routes: pod.route.list(), rules: rulesOf(pod).list() })
+      const situation = { ips, dev, routes: pod.route.list(), rules: rulesOf(pod).list() }
+      if (config.table === undefined) refuseEarlier(earlierRule(situation), ifName)
+      const plan = planFor(config, situation)
       create(undo, `routing of ${ifName}`, () => takeBack(pod, plan), () => apply(pod, plan))
     }))
     return previous
@@ -84,10 +97,10 @@ export const sbr = driver({
     }
   },
 
-  del({ config, ifName, netns, pod, previous, attempt }) {
+  del({ config, attachment, ifName, host, netns, pod, previous, attempt }) {
     if (!pod) return
     attempt(() => {
-      const link = pod.link.find(ifName)
+      const link = findOwnLink(host, pod, attachment)
       const present = link ? pod.addr.list(link.index).map(({ address }) => address) : []
       const known = previous ? ownIps(previous, ifName, netns).map(({ address }) => address) : []
       const from = new Set([...present, ...known].map(alone))
@@ -100,6 +113,9 @@ export const sbr = driver({
     })
   },
 
-  status({ config }) { gatewaysOf(config) },
+  status({ config }) {
+    refuseReserved(config)
+    gatewaysOf(config)
+  },
   gc() {},
 })

@@ -3,6 +3,7 @@
 import { isObject, type Json } from '#cni/json.ts'
 import type { Attachment } from '#net/attachment.ts'
 import { sha256 } from '#sys/digest.ts'
+import { tolerate } from '#sys/errno.ts'
 import { listDirectory, makeDirectory, readText, removeFile, writeText } from '#sys/file.ts'
 import type { LinkSettings } from './plan.ts'
 
@@ -14,9 +15,17 @@ export interface Past extends LinkSettings {
 
 const LONGEST = 255 // NAME_MAX of include/uapi/linux/limits.h
 
-const fileOf = (directory: string, { containerId, ifName }: Omit<Attachment, 'network'>): string => {
-  const name = `${containerId}_${ifName}.json`
-  return `${directory}/${name.length > LONGEST ? `${sha256(name)}.json` : name}`
+type Key = Omit<Attachment, 'network'>
+
+/** The reference plugin's place. */
+const plainFileOf = (directory: string, { containerId, ifName }: Key): string =>
+  `${directory}/${containerId}_${ifName}.json`
+
+/** Container `c_1` with `eth0` and `c` with `1_eth0` would share it, so names with underscores have another. */
+const fileOf = (directory: string, key: Key): string => {
+  const plain = plainFileOf(directory, key)
+  const isPlain = !key.ifName.includes('_') && plain.length - directory.length - 1 <= LONGEST
+  return isPlain ? plain : `${directory}/${sha256(`${key.containerId}/${key.ifName}`)}.json`
 }
 
 const textIn = (json: Json, key: string): string | undefined =>
@@ -43,9 +52,24 @@ const readFrom = (path: string): Past | undefined => {
   }
 }
 
+/** The reference plugin's record, which names no network, where ours would have another place. */
+const foreignFile = (directory: string, attachment: Attachment): string | undefined => {
+  const plain = plainFileOf(directory, attachment)
+  if (plain === fileOf(directory, attachment)) return undefined
+  const past = tolerate(['ENAMETOOLONG'], () => readFrom(plain))
+  return past && past.network === undefined ? plain : undefined
+}
+
 /** What was, undefined when nothing is recorded. */
-export const readPast = (directory: string, attachment: Attachment): Past | undefined =>
-  readFrom(fileOf(directory, attachment))
+export const readPast = (directory: string, attachment: Attachment): Past | undefined => {
+  const own = readFrom(fileOf(directory, attachment))
+  const foreign = own ? undefined : foreignFile(directory, attachment)
+  return foreign === undefined ? own : readFrom(foreign)
+}
+
+/** Whether a record may be an attachment's: another network's container may have had an interface of the same name. */
+export const isOf = ({ network }: Pick<Attachment, 'network'>, past: Past): boolean =>
+  past.network === undefined || past.network === network
 
 /**
  * Records what was, before anything is changed: half a record, after a crash, says nothing and loses nothing. It is
@@ -71,7 +95,9 @@ const present = (past: Past): Past =>
 
 /** Forgets what was; fine when nothing is recorded. */
 export const removePast = (directory: string, attachment: Attachment): void => {
+  const foreign = foreignFile(directory, attachment)
   removeFile(fileOf(directory, attachment))
+  if (foreign !== undefined) removeFile(foreign)
 }
 
 /** Forgets what a network's dead attachments were. The reference's records name no network, so they stay. */

@@ -154,6 +154,20 @@ test('tuning', { skip }, async t => {
     t.same(readdirSync(dataDir), ['foreign_eth0.json'], 'also when the namespace is gone')
   })
 
+  t.test('DEL of another network, and of a container whose names read alike', async t => {
+    const { node, pod, dataDir, config } = prepared(t)
+    pod.link.set(pod.link.get('eth0').index, { alias: 'fairlead:net/c_1/eth0' })
+    node.call('ADD', pod, config({ mtu: 1300 }), { containerId: 'c_1' })
+    node.call('DEL', pod, config({ name: 'other' }), { containerId: 'c_1' })
+    node.call('DEL', pod, config({}), { containerId: 'c', ifName: '1_eth0' })
+    t.match(shown(pod), [{ mtu: 1300 }])
+    t.same(readdirSync(dataDir), ['c_1_eth0.json'])
+    pod.link.set(pod.link.get('eth0').index, { alias: 'fairlead:other/c_1/eth0' })
+    node.call('DEL', pod, config({}), { containerId: 'c_1' })
+    t.match(shown(pod), [{ mtu: 1300 }], 'it is the other network\'s by now')
+    t.same(readdirSync(dataDir), [])
+  })
+
   t.test('nothing to do passes everything on', async t => {
     const { node, pod, dataDir, config } = prepared(t)
     t.match(node.call('ADD', pod, config({})), { interfaces: [{ mac: '02:00:00:00:00:01' }] })
@@ -186,5 +200,11 @@ test('the reference plugin restores what ours has changed, and the other way rou
   t.match(JSON.parse(readFileSync(join(dataDir, 'c1_eth0.json'), 'utf8')), { mtu: 1400 })
   node.call('DEL', pod, config(link))
   t.same(shown(pod), before)
+  // The reference's record of an interface whose name has an underscore.
+  writeFileSync(join(dataDir, 'c1_eth_0.json'), '{"mtu": 1350}')
+  const { index } = pod.link.get('eth0')
+  pod.link.set(index, { name: 'eth_0' })
+  node.call('DEL', pod, config(link), { ifName: 'eth_0' })
+  t.equal(pod.link.at(index).mtu, 1350)
   t.same(readdirSync(dataDir), [])
 })

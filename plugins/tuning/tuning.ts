@@ -8,11 +8,12 @@ import type { Result } from '#cni/result.ts'
 import { create } from '#net/creation.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { readSysctl, writeSysctl } from '#net/sysctl.ts'
+import { findOwnLink } from '#net/veth.ts'
 import type { Link, LinkSpec } from '#netlink/route/link.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/tuning.js'
 import { schema } from './config.ts'
-import { collectPast, joined, readPast, removePast, writePast, type Past } from './past.ts'
+import { collectPast, isOf, joined, readPast, removePast, writePast, type Past } from './past.ts'
 import { planOf, requireAllowed, type LinkSettings, type Plan, type Sysctl } from './plan.ts'
 
 const NO_ARGS: ReadonlyMap<string, string> = new Map()
@@ -108,11 +109,13 @@ export const tuning = driver({
     }
   },
 
-  del({ config, attachment, ifName, pod, attempt }) {
+  del({ config, attachment, ifName, host, pod, attempt }) {
     const directory = config.dataDir ?? schema.properties.dataDir.default
     const past = readPast(directory, attachment)
-    if (past === undefined) return
-    attempt(() => { if (pod) restore(pod, ifName, past) })
+    if (past === undefined || !isOf(attachment, past)) return
+    // What another attachment has by now under that name is not to be as ours was.
+    const isReplaced = pod?.link.find(ifName) && !findOwnLink(host, pod, attachment)
+    attempt(() => { if (pod && !isReplaced) restore(pod, ifName, past) })
     attempt(() => removePast(directory, attachment))
   },
 

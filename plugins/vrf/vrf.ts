@@ -8,6 +8,7 @@ import { requireKinds } from '#cni/kernel.ts'
 import { create } from '#net/creation.ts'
 import { whileHostIsLocked } from '#net/host-lock.ts'
 import type { Namespace } from '#net/namespace.ts'
+import { findOwnLink } from '#net/veth.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/vrf.js'
@@ -58,10 +59,10 @@ export const vrf = driver({
     checkInterface(pod, ifName, result, table => !isCommon(table))
   },
 
-  del({ config: { vrfname }, ifName, pod, attempt }) {
+  del({ config: { vrfname }, attachment, host, pod, attempt }) {
     if (!pod) return
     attempt(() => alone(pod, () => {
-      const link = pod.link.find(ifName)
+      const link = findOwnLink(host, pod, attachment)
       const vrf = vrfname ? findVrf(pod, vrfname) : link && masterOf(pod, link)
       if (vrf?.info.kind === 'vrf') leaveVrf(pod, vrf, link)
     }))

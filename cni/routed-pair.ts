@@ -1,18 +1,19 @@
 // Routes between a container and its host, which is its gateway: the host's end of the pair carries the gateway's
 // address, and whatever the container sends goes there. The same as the reference plugin's, so that either may follow.
-import { broken, expect } from '#cni/check.ts'
-import { CniError } from '#cni/errors.ts'
-import { parsedAddress } from '#cni/gateways.ts'
-import type { IpConfig } from '#cni/result.ts'
+import { broken, expect } from './check.ts'
+import { CniError } from './errors.ts'
+import { parsedAddress } from './gateways.ts'
+import type { IpConfig } from './result.ts'
 import { isForwarding } from '#net/forwarding.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { canonicalPrefix, subnetOf } from '#net/prefix.ts'
 import { waitUntilTakenIn } from '#net/ready.ts'
 import { trySysctl } from '#net/sysctl.ts'
+import { hostEnd } from '#net/veth.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { OPERSTATE_UP, type Link } from '#netlink/route/link.ts'
 import { scope, type Route } from '#netlink/route/route.ts'
-import { errnoOf, tolerate } from '#sys/errno.ts'
+import { errnoOf } from '#sys/errno.ts'
 
 /** An address as a subnet by itself, `10.1.2.3/32`; its prefix length, if it has one, is dropped. */
 export const alone = (address: string): string => {
@@ -73,9 +74,12 @@ export const routeHost = (host: Namespace, { name, index }: Link, ips: readonly 
   waitUntilTakenIn(host, index, gatewayAddresses(ips))
 }
 
-/** @throws CniError 102 when packets would not find their way between the container and beyond its host */
+/**
+ * @param more further routes that the container was given
+ * @throws CniError 102 when packets would not find their way between the container and beyond its host
+ */
 export const checkRouting = (
-  host: Namespace, port: Link, pod: Namespace, link: Link, ips: readonly IpConfig[],
+  host: Namespace, port: Link, pod: Namespace, link: Link, ips: readonly IpConfig[], more: readonly Route[] = [],
 ): void => {
   const present = host.addr.list(port.index).map(({ address }) => address)
   const lost = gatewayAddresses(ips).find(address => !present.includes(address))
@@ -85,16 +89,16 @@ export const checkRouting = (
   if (unrouted !== undefined) throw broken(`the host has lost its route to ${unrouted}`)
   // In any table: a later plugin may have moved them.
   const fromContainer = pod.route.list().filter(({ dev }) => dev === link.index).map(({ dst }) => dst)
-  const missing = containerRoutes(ips, link).find(({ dst }) => !fromContainer.includes(dst))
+  const missing = [...containerRoutes(ips, link), ...more].find(({ dst }) => !fromContainer.includes(dst))
   if (missing !== undefined) throw broken(`${link.name} has lost its route to ${missing.dst}`)
   for (const family of new Set(ips.map(({ address }) => familyOf(address))))
     if (!isForwarding(family)) throw broken(`the host does not forward ${family} packets`)
 }
 
 /** The host's end of a container's pair, up and connected. @throws CniError 102 */
-export const checkPort = (host: Namespace, { name, index, parent }: Link): Link => {
-  const port = parent === undefined ? undefined : tolerate(['ENODEV'], () => host.link.at(parent))
-  if (port?.parent !== index) throw broken(`the other end of ${name} is missing on the host`)
+export const checkPort = (host: Namespace, pod: Namespace, link: Link): Link => {
+  const port = hostEnd(host, pod, link)
+  if (port === undefined) throw broken(`the other end of ${link.name} is missing on the host`)
   expect(`state of ${port.name}`, port.up ? 'up' : 'down', 'up')
   expect(`carrier of ${port.name}`, port.operstate, OPERSTATE_UP)
   return port
