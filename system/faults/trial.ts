@@ -23,8 +23,8 @@ const wanted = process.env['FAIRLEAD_FAULTS']
 const errors: Fault[] = ['ENOSPC', 'EPERM', 'EBUSY', 'ENOBUFS']
 
 /**
- * A call that the kernel has started anew, a quicker thread of the runtime, or waiting that took longer lets strace meet
- * another call.
+ * A call that the kernel has started anew, a quicker thread of the runtime, or waiting that took longer lets strace
+ * meet another call.
  */
 const attempts = 30
 
