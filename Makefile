@@ -15,7 +15,7 @@ DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containerne
 
 SOURCES := $(shell find agent bench cli cni net netlink plugins sys tools -name '*.ts') package.json
 
-.PHONY: help demo test test-vm vm-kernel build check unit conformance bench bench-pods install keys clean
+.PHONY: help demo demo-overlay test test-vm vm-kernel build check unit conformance bench bench-pods install keys clean
 .DEFAULT_GOAL := help
 
 help: ## print the targets
@@ -29,6 +29,10 @@ check: build/validators.stamp ## type-check
 demo: root build ## attach two containers to a bridge, show that they talk, delete them, show that nothing is left
 	@tools/packages.sh iproute2 iputils-ping nftables
 	@tools/demo.sh $(BIN)
+
+demo-overlay: root build ## one network over three hosts with etcd: containers talk, agent and store are killed, nobody notices
+	@tools/packages.sh iproute2 iputils-ping etcd-server
+	@tools/demo-overlay.sh $(BIN)
 
 test: root packages check build ## everything: type check, build, tests, conformance of ours and of the reference suite
 	@$(NODE) tools/test.ts

@@ -4,6 +4,8 @@ import type { Entry } from './store/store.ts'
 
 /** What other hosts need in order to reach a host. */
 export interface HostFacts {
+  /** What people call it. */
+  readonly name?: string
   /** Addresses of the tunnel's end, by the family of the underlay. */
   readonly vtep4?: string
   readonly vtep6?: string

@@ -2,6 +2,7 @@
 import { Namespace } from '#net/namespace.ts'
 import { listDirectory, status } from '#sys/file.ts'
 import type { Attachment } from '#net/attachment.ts'
+import { textTable } from './text-table.ts'
 
 const NAMED = '/run/netns'
 
@@ -42,10 +43,8 @@ export const listAttached = (): Attached[] => {
 
 const header = ['NETWORK', 'CONTAINER', 'INTERFACE', 'LINK']
 
-/** A table for people: one line per link, columns as wide as they must be. */
+/** A table for people: one line per link. */
 export const attachedTable = (list: readonly Attached[]): string => {
-  const rows = [header, ...list.map(({ network, containerId, ifName, link, netns }) =>
-    [network, containerId, ifName, netns === undefined ? link : `${link} in ${netns}`])]
-  const widths = header.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
-  return rows.map(row => `${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()}\n`).join('')
+  return textTable(header, list.map(({ network, containerId, ifName, link, netns }) =>
+    [network, containerId, ifName, netns === undefined ? link : `${link} in ${netns}`]))
 }

@@ -6,7 +6,7 @@ import { answering, failing, StubPlugins } from './stub-plugins.ts'
 /** Runs a command in a place of its own; says how it ended and what it wrote. */
 const run = (place: StubPlugins, args: readonly string[], variables: Record<string, string> = {}) => {
   const output = { status: -1, stdout: '', stderr: '' }
-  output.status = runCommand(args, {
+  const status = runCommand(args, {
     plugins: ['one'],
     shell: {
       variables: { PATH: process.env['PATH'], NETCONFPATH: place.configurations, CNI_PATH: place.bin, ...variables },
@@ -17,6 +17,7 @@ const run = (place: StubPlugins, args: readonly string[], variables: Record<stri
       complain: line => { output.stderr += `${line}\n` },
     },
   })
+  if (typeof status === 'number') output.status = status
   return output
 }
 

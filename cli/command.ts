@@ -4,14 +4,16 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { asCniError } from '#cni/errors.ts'
 import { attachedTable, listAttached } from './attachment-list.ts'
 import { Installation } from './installation.ts'
+import { Misuse } from './misuse.ts'
 import { NetworkCommand } from './network-command.ts'
+import { overlayOptions } from './overlay-options.ts'
 import { PluginFailure } from './plugin-failure.ts'
 import { processShell, type Shell } from './shell.ts'
 import { release, usage } from './usage.ts'
 
 const [DONE, FAILED, MISUSED] = [0, 1, 2]
 
-type Options = Readonly<Record<string, string | boolean | undefined>>
+type Options = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
 
 interface Context {
   readonly shell: Shell
@@ -22,11 +24,8 @@ interface Command {
   /** Names of the operands; those in brackets may be left out. */
   readonly operands: readonly string[]
   readonly options?: NonNullable<ParseArgsConfig['options']>
-  run(operands: readonly string[], options: Options, context: Context): void
+  run(operands: readonly string[], options: Options, context: Context): void | Promise<void>
 }
-
-/** The command line itself makes no sense. */
-class Misuse extends Error {}
 
 /** Whether a file is a fairlead executable of any version: another one would end every container's network. */
 const saysFairlead = (file: string): boolean => {
@@ -59,6 +58,9 @@ const list = (_: readonly string[], { json }: Options, { shell }: Context): void
 
 const ifName = ({ ifname }: Options): string | undefined => typeof ifname === 'string' ? ifname : undefined
 
+/** What few commands need, and none of the plugins. */
+const overlayCommands = async () => await import('./overlay-command.ts')
+
 const onAttachment = (verb: 'add' | 'check' | 'del'): Command => ({
   operands: ['NETWORK', 'NETNS'],
   options: { ifname: { type: 'string', short: 'i' } },
@@ -81,6 +83,18 @@ const commands: Readonly<Record<string, Command>> = {
     operands: ['NETWORK', '[NETNS]'], options: { ifname: { type: 'string', short: 'i' }, all: { type: 'boolean' } },
     run: ([network = ''], { all }, { shell }) => new NetworkCommand(network, shell).gc(all === true),
   },
+  agent: {
+    operands: [], options: overlayOptions.agent,
+    run: async (_, options, { shell }) => (await overlayCommands()).agent(options, shell),
+  },
+  overlay: {
+    operands: ['VERB', '[NETWORK]'], options: overlayOptions.overlay,
+    run: async (words, options, { shell }) => (await overlayCommands()).overlay(words, options, shell),
+  },
+  host: {
+    operands: ['VERB', '[HOST]'], options: overlayOptions.host,
+    run: async (words, options, { shell }) => (await overlayCommands()).host(words, options, shell),
+  },
   list: { operands: [], options: { json: { type: 'boolean' } }, run: list },
   version: { operands: [], run: (_operands, _options, { shell }) => shell.print(release) },
   help: { operands: ['[COMMAND]'], run: (_operands, _options, { shell }) => shell.print(usage) },
@@ -100,7 +114,7 @@ const parse = (name: string, command: Command, args: readonly string[]): Parsed 
   }
 }
 
-const dispatch = (args: readonly string[], context: Context): void => {
+const dispatch = (args: readonly string[], context: Context): void | Promise<void> => {
   const [word = '', ...rest] = args
   const name = aliases[word] ?? word
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
@@ -114,7 +128,7 @@ const dispatch = (args: readonly string[], context: Context): void => {
   if (positionals.length < required.length || positionals.length > command.operands.length) {
     throw new Misuse(`${name} takes ${command.operands.join(' ') || 'no operands'}: 'fairlead help' says more`)
   }
-  command.run(positionals, values, context)
+  return command.run(positionals, values, context)
 }
 
 const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ' ')
@@ -123,6 +137,16 @@ const describe = (error: unknown): string => {
   const { message, code, details } = error instanceof PluginFailure ? error.cause : asCniError(error)
   const subject = error instanceof PluginFailure ? `${error.plugin}: ${message} (code ${code})` : message
   return oneLine(`fairlead: ${subject}${details && `: ${details}`}`)
+}
+
+/** Tells of a failure. @returns the exit status */
+const statusOf = (error: unknown, shell: Shell): number => {
+  if (error instanceof Misuse) {
+    shell.complain(oneLine(`fairlead: ${error.message}`))
+    return MISUSED
+  }
+  for (const failure of error instanceof AggregateError ? error.errors : [error]) shell.complain(describe(failure))
+  return FAILED
 }
 
 export interface CommandSurroundings {
@@ -135,19 +159,14 @@ export interface CommandSurroundings {
 /**
  * Runs one command. Failures are told on stderr, one line each.
  * @param args the words behind `fairlead`
- * @returns the exit status: 0, 1 when it failed, 2 when the command line makes no sense
+ * @returns the exit status: 0, 1 when it failed, 2 when the command line makes no sense; later for what takes longer
  */
-export const runCommand = (args: readonly string[], around: CommandSurroundings): number => {
+export const runCommand = (args: readonly string[], around: CommandSurroundings): number | Promise<number> => {
   const { plugins, shell = processShell() } = around
   try {
-    dispatch(args, { shell, plugins })
-    return DONE
+    const ended = dispatch(args, { shell, plugins })
+    return ended === undefined ? DONE : ended.then(() => DONE, error => statusOf(error, shell))
   } catch (error) {
-    if (error instanceof Misuse) {
-      shell.complain(oneLine(`fairlead: ${error.message}`))
-      return MISUSED
-    }
-    for (const failure of error instanceof AggregateError ? error.errors : [error]) shell.complain(describe(failure))
-    return FAILED
+    return statusOf(error, shell)
   }
 }

@@ -12,5 +12,7 @@ if (name !== undefined && pluginNames.includes(name)) {
   about(name)
   exit(0)
 }
-const { runCommand } = require('./command.ts')
-exit(runCommand(process.argv.slice(2), { plugins: pluginNames }))
+const { runCommand }: typeof import('./command.ts') = require('./command.ts')
+const status = runCommand(process.argv.slice(2), { plugins: pluginNames })
+if (typeof status === 'number') exit(status)
+else status.then(exit)

@@ -10,7 +10,7 @@ import { commit, type Table, type Transaction } from '#netlink/nftables/transact
 import { familyOf } from '#netlink/ip.ts'
 import type { Namespace } from './namespace.ts'
 
-const TABLE: TableName = { family: 'inet', table: 'fairlead_overlay' }
+export const TABLE: TableName = { family: 'inet', table: 'fairlead_overlay' }
 
 const sets = {
   ports: { name: 'ports', type: 'inet_service', comment: 'UDP ports of overlays' },
@@ -41,6 +41,9 @@ const wantedIn = ({ ports, vteps, tunnels }: Guard): Readonly<Record<SetName, Re
   ipv6: new Set(vteps.filter(vtep => familyOf(vtep) === 'ipv6')),
   tunnels: new Set(tunnels),
 })
+
+/** Whether the rules are in place, whatever the sets hold. */
+export const isGuarded = (host: Namespace): boolean => isWhole(host)
 
 const isWhole = (host: Namespace): boolean =>
   [...chains].every(([chain, count]) => (findChain(host.netfilter, TABLE, chain)?.use ?? 0) === count) &&
@@ -73,6 +76,25 @@ export const ensureGuard = (host: Namespace, guard: Guard): void => {
       for (const element of wanted[key]) if (!present.has(element)) set.insert(element)
       for (const element of present) if (!wanted[key].has(element)) set.remove(element)
     }
+  })
+}
+
+/**
+ * Lets other tunnel ends in than before, at a cost that does not grow with their number. `ensureGuard` must have been
+ * there; when somebody has changed the rules meanwhile, it is due.
+ * @throws NetlinkError
+ */
+export const changeGuard = (host: Namespace, leaving: readonly string[], coming: readonly string[]): void => {
+  if (leaving.length + coming.length === 0) return
+  commit(host.netfilter, tx => {
+    const table = tx.table(TABLE.family, TABLE.table)
+    const set = (vtep: string) => {
+      const { name, type } = sets[familyOf(vtep)]
+      return table.set(name, type)
+    }
+    for (const vtep of coming) set(vtep).insert(vtep)
+    // Inserted before: what is removed has to be there.
+    for (const vtep of leaving) set(vtep).insert(vtep).remove(vtep)
   })
 }
 

@@ -17,6 +17,7 @@ const drivers: Readonly<Record<string, () => AnyDriver>> = {
   loopback: () => require('./loopback/loopback.ts').loopback,
   macvlan: () => require('./macvlan/macvlan.ts').macvlan,
   none: () => require('./none/none.ts').none,
+  overlay: () => require('./overlay/overlay.ts').overlay,
   portmap: () => require('./portmap/portmap.ts').portmap,
   ptp: () => require('./ptp/ptp.ts').ptp,
   sbr: () => require('./sbr/sbr.ts').sbr,

@@ -192,12 +192,24 @@ export const newNetns = (): void => { invoke('unshare', undefined, CLONE_NEWNET)
 
 // include/uapi/asm-generic/fcntl.h
 const locks = { shared: 1, exclusive: 2, none: 8 } as const
+const LOCK_NB = 4
 
 /**
  * Takes, or gives back, the flock(2) of an open file, waiting for it. Closing the file gives it back too.
  * @throws SyscallError
  */
 export const lock = (fd: number, kind: keyof typeof locks): void => { invoke('flock', undefined, fd, locks[kind]) }
+
+/** Takes the exclusive flock(2) of an open file if it can be had at once. @throws SyscallError */
+export const tryLock = (fd: number): boolean => {
+  try {
+    invoke('flock', undefined, fd, locks.exclusive | LOCK_NB)
+    return true
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'EAGAIN') return false
+    throw error
+  }
+}
 
 /** ioctl(2). @param argument what the request takes: memory, or a number itself @throws SyscallError */
 export const ioctl = (fd: number, request: number, argument: Uint8Array | number): void => {

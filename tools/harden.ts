@@ -45,6 +45,20 @@ function offsetsOf(image: Buffer, bytes: Buffer): number[] {
   return offsets
 }
 
+const PT_LOAD = 1 // elf.h
+
+/**
+ * The part of an ELF that is mapped first, where the runtime's constants are. Code of ours, which may have the same
+ * words as text, is behind its data.
+ */
+function constantsOf(image: Buffer): Buffer {
+  const [start, size, count] = [Number(image.readBigUInt64LE(0x20)), image.readUInt16LE(0x36), image.readUInt16LE(0x38)]
+  const headers = Array.from({ length: count }, (_, i) => image.subarray(start + i * size, start + (i + 1) * size))
+  const first = headers.find((header) => header.readUInt32LE(0) === PT_LOAD)!
+  const offset = Number(first.readBigUInt64LE(8))
+  return image.subarray(0, offset + Number(first.readBigUInt64LE(0x20)))
+}
+
 /**
  * Makes the executable `file` deaf to the variables above, in place and without changing its size.
  *
@@ -61,8 +75,9 @@ export function harden(file: string): void {
   if (image.toString('latin1', 0, 4) !== '\x7fELF' || machine !== x8664) {
     throw new Error(`${file}: expected an x86-64 ELF, found machine ${machine}: add its pattern to tools/harden.ts`)
   }
+  const constants = constantsOf(image)
   const places = Object.keys(environmentDoors).map((name) =>
-    onlyOne(file, name, offsetsOf(image, Buffer.from(`\0${name}\0`, 'latin1'))) + 1)
+    onlyOne(file, name, offsetsOf(constants, Buffer.from(`\0${name}\0`, 'latin1'))) + 1)
   const comparisons = [...image.toString('latin1').matchAll(engineOptionPrefix)].map((match) => match.index)
   places.push(onlyOne(file, 'the comparison with BUN_JSC_', comparisons) + letterOffset)
   for (const place of places) image[place] = 0

@@ -65,7 +65,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'E06', level: 'MUST', applies: ['interface'], title: 'routes applied',
+    id: 'E06', level: 'MUST', applies: ['delegating'], title: 'routes applied',
     run(world) {
       added(world)
       const routes = world.pod.netns.routes()
@@ -79,7 +79,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'E07', level: 'SHOULD', applies: ['interface'], title: 'gateway alone adds no default route',
+    id: 'E07', level: 'SHOULD', applies: ['delegating'], title: 'gateway alone adds no default route',
     run(world) {
       lends(world, { ips: world.subject.features.ipv6 ? [address4, address6] : [address4] })
       world.add()
@@ -103,7 +103,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'E19', level: 'MUST', applies: ['interface'], title: 'IPv6 only, dual stack', needs: ['attach', 'ipv6'],
+    id: 'E19', level: 'MUST', applies: ['delegating'], title: 'IPv6 only, dual stack', needs: ['attach', 'ipv6'],
     run(world) {
       for (const ips of [[address6], [address4, address6]]) {
         lends(world, { ips, routes: [{ dst: '::/0' }] })
@@ -117,7 +117,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'E20', level: 'QUAL', applies: ['interface'], title: 'IPv6 usable on return', needs: ['attach', 'ipv6'],
+    id: 'E20', level: 'QUAL', applies: ['delegating'], title: 'IPv6 usable on return', needs: ['attach', 'ipv6'],
     run(world) {
       lends(world, { ips: [address6] })
       world.add()

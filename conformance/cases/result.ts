@@ -53,7 +53,7 @@ export const cases: readonly Case[] = [
     run: world => shaped(world, ['0.1.0', '0.2.0']),
   },
   {
-    id: 'C07', level: 'MUST', applies: ['interface', 'ipam'], title: '0.2.0 routes by family',
+    id: 'C07', level: 'MUST', applies: ['delegating', 'ipam'], title: '0.2.0 routes by family',
     needs: ['attach', 'ipv6'],
     run(world) {
       if (!world.subject.supported.includes('0.2.0')) throw new Skip(`${world.plugin} does not advertise 0.2.0`)
@@ -79,7 +79,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'C09', level: 'QUAL', applies: ['interface'], title: '0.2.0 without IP', needs: ['attach'],
+    id: 'C09', level: 'QUAL', applies: ['delegating'], title: '0.2.0 without IP', needs: ['attach'],
     run(world) {
       if (!world.subject.supported.includes('0.2.0')) throw new Skip(`${world.plugin} does not advertise 0.2.0`)
       world.unchanged(() =>
@@ -101,14 +101,14 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'C13', level: 'MUST', applies: ['ipam', 'interface'], title: '1.1.0 route fields survive', since: '1.1.0',
+    id: 'C13', level: 'MUST', applies: ['ipam', 'delegating'], title: '1.1.0 route fields survive', since: '1.1.0',
     run(world) {
       const route = routeOf(world, extended)
       for (const [key, value] of Object.entries(extended)) mustEqual(route[key], value, `${key} of the route`)
     },
   },
   {
-    id: 'C14', level: 'MUST', applies: ['ipam', 'interface'], title: 'zero table/scope kept', since: '1.1.0',
+    id: 'C14', level: 'MUST', applies: ['ipam', 'delegating'], title: 'zero table/scope kept', since: '1.1.0',
     run(world) {
       const route = routeOf(world, zero)
       for (const key of ['table', 'scope']) mustEqual(route[key], 0, `${key} of the route`)
@@ -123,7 +123,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'C16', level: 'SHOULD', applies: ['interface'], title: '1.1.0 route fields applied', since: '1.1.0',
+    id: 'C16', level: 'SHOULD', applies: ['delegating'], title: '1.1.0 route fields applied', since: '1.1.0',
     run(world) {
       world.add({ config: withRoute(world, extended) })
       const route = world.pod.netns.routes().find(({ dst }) => dst === extended.dst)

@@ -28,6 +28,27 @@ export const interfaces: Readonly<Record<string, Profile>> = {
     invalid: { 'mtu -1': { mtu: -1 } },
     readsArgs: true,
   },
+  overlay: {
+    kind: 'interface',
+    // Nothing but what a call does itself, and a store in a directory.
+    config: { agent: 'none' },
+    leaves: { ipMasq: true },
+    needs: ['veth'],
+    // What the network is on this host, which the agent keeps, and what host-local leaves behind.
+    remains: [
+      '^host .*(\\bfl-vx|fairlead_overlay|fairlead:conformance/$)', '^host route 10\\.20\\d\\.0\\.0/16 ',
+      '^host route 10\\.20\\d\\.\\d+\\.0 ', '^host address 10\\.20\\d\\.\\d+\\.0/32 ',
+      '^(directory|file) /(run/cni|var/lib/cni)/fairlead\\b', '^directory /run/cni$',
+      '^directory /var/lib/cni/networks', '/last_reserved_ip\\.\\d+ ', '/lock ',
+      '^directory /run/fairlead(/host-local)?$',
+    ],
+    wrongType: { mtu: '1400' },
+    invalid: {
+      'mtu -1': { mtu: -1 }, 'ranges without subnet': { ranges: [{ blockLength: 24 }] },
+      'ipMasq with internal': { ipMasq: true, internal: true }, 'another vni': { vni: 0 },
+    },
+    readsArgs: true,
+  },
   macvlan: {
     kind: 'interface',
     delegates: true,

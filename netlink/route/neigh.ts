@@ -10,7 +10,7 @@ const RTM_NEWNEIGH = 28
 const RTM_DELNEIGH = 29
 const RTM_GETNEIGH = 30
 
-const ndmsg = struct({ family: u8, pad1: u8, pad2: u16, index: u32, state: u16, flags: u8, type: u8 })
+export const ndmsg = struct({ family: u8, pad1: u8, pad2: u16, index: u32, state: u16, flags: u8, type: u8 })
 const neighAttrs = attrs({ dst: [1, ip], mac: [2, mac], index: [8, u32], protocol: [12, u8] })
 
 const NUD_PERMANENT = 0x80

@@ -1,0 +1,81 @@
+// What the plugin has handed out on this host, and keeping single addresses of our blocks from being handed out because
+// a container of another host has them. The records are host-local's.
+import { recordedIn, recordOf, Store } from '#plugins/host-local-ipam/store.ts'
+import { capacity, isCandidate } from '#plugins/host-local-ipam/range.ts'
+import { numberIn, readRangeSets } from '#plugins/host-local-ipam/range-sets.ts'
+import type { Config } from '#plugins/host-local-ipam/config.ts'
+import { hostLocalConfig } from '#plugins/overlay/addresses.ts'
+import type { RunFile } from '#plugins/overlay/run-file.ts'
+import { familyOf, type Family } from '#netlink/ip.ts'
+import { tolerate } from '#sys/errno.ts'
+import { readText } from '#sys/file.ts'
+
+/** No container's id: those have no slash. */
+const guest = (host: string, container: string): string => `${host}/${container}`
+
+export class LeaseRecords {
+  readonly #directory: string
+  constructor(leases: string, network: string) { this.#directory = `${leases}/${network}` }
+
+  /** Whether a container of this host has an address of the network. */
+  get isIdle(): boolean {
+    return recordedIn(this.#directory).length === this.guests.length
+  }
+
+  /** The addresses that are kept for containers of other hosts. */
+  get guests(): readonly string[] {
+    return recordedIn(this.#directory).filter(address => this.#record(address)?.includes('/') === true)
+  }
+
+  /** Runs a step during which nobody is given an address. */
+  alone<T>(step: () => T): T {
+    using _ = Store.open(this.#directory)
+    return step()
+  }
+
+  /** Whether an attachment has an address. */
+  holds(address: string, container: string, ifname: string): boolean {
+    return this.#record(address) === recordOf(container, ifname)
+  }
+
+  /**
+   * Keeps an address for a container of another host.
+   * @param before done with the address recorded and nobody else at work
+   * @returns false when a container of this host has it
+   */
+  keepFor(address: string, host: string, container: string, ifname: string, before: () => void): boolean {
+    using store = Store.open(this.#directory)
+    const name = guest(host, container)
+    const kept = store.record(address) === recordOf(name, ifname) || store.reserve(address, name, ifname)
+    if (kept) before()
+    store.settle()
+    return kept
+  }
+
+  /** Frees the addresses that were kept for others and are not among `wanted`. */
+  freeGuests(wanted: ReadonlySet<string>): void {
+    const stale = this.guests.filter(address => !wanted.has(address))
+    if (stale.length === 0) return
+    using store = Store.open(this.#directory)
+    for (const address of stale) store.release(address)
+    store.settle()
+  }
+
+  /** The families of which this host has no address left to hand out. */
+  exhausted(run: RunFile): readonly Family[] {
+    if (run.blocks.length === 0) return [...new Set(run.ranges.map(({ subnet }) => familyOf(subnet)))]
+    const used = recordedIn(this.#directory)
+    const config = { ipam: hostLocalConfig(run, '/') } as unknown as Config
+    return readRangeSets(config, '1.1.0').filter(set => {
+      const own = used.filter(name => {
+        const address = numberIn(set.family, name)
+        return address !== undefined && isCandidate(set, address)
+      })
+      return BigInt(own.length) >= capacity(set)
+    }).map(({ family }) => family)
+  }
+
+  #record(address: string): string | undefined {
+    return tolerate(['EISDIR'], () => readText(`${this.#directory}/${address}`))?.trim()
+  }
+}

@@ -1,0 +1,124 @@
+// One network on this host: its device and entries in the kernel, and the file that says to the plugin what there is.
+import { nthAddress, parsePrefix } from '#net/prefix.ts'
+import { familyOf } from '#netlink/ip.ts'
+import { ensureFence } from '#net/overlay-fence.ts'
+import { overlayMtu } from '#net/overlay-mtu.ts'
+import type { Peer } from '#net/overlay-peer.ts'
+import { changePeers, type Outcome } from '#net/overlay-sync.ts'
+import { ensureTunnel, findTunnel } from '#net/overlay-tunnel.ts'
+import { ensureOverlay, removeOverlay, type Overlay } from '#net/overlay.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { runFilePath, type RunFile } from '#plugins/overlay/run-file.ts'
+import { readText, removeFile, replaceFile } from '#sys/file.ts'
+import type { Share } from './memory.ts'
+import type { Underlay } from './underlay.ts'
+
+/** What a network is made of on this host. */
+export interface Ground {
+  readonly host: Namespace
+  readonly underlay: Underlay
+  readonly mac: string
+  readonly runDirectory: string
+}
+
+const ownAddress = (block: string): string =>
+  `${nthAddress(parsePrefix(block)!, 0)}/${familyOf(block) === 'ipv4' ? 32 : 128}`
+
+/** What the host sends from itself: the first address of its first block of each family. */
+const ownAddresses = ({ blocks }: Share): readonly string[] => (['ipv4', 'ipv6'] as const).flatMap(family => {
+  const first = blocks.find(block => familyOf(block) === family)
+  return first === undefined ? [] : [ownAddress(first)]
+})
+
+interface Device { readonly index: number; readonly name: string; readonly mtu: number }
+
+export class LocalNetwork {
+  readonly name: string
+  readonly #ground: Ground
+  #device: Device | undefined
+  /** What was refused or cannot be reached at the last look. */
+  troubles: readonly string[] = []
+
+  constructor(name: string, ground: Ground) {
+    this.name = name
+    this.#ground = ground
+  }
+
+  get device(): Device | undefined { return this.#device }
+
+  /** Sees to the device alone: for as long as nobody knows what the peers are, those that are there stay. */
+  prepare(share: Share): void {
+    const { host, underlay } = this.#ground
+    const overlay = this.#overlay(share)
+    const found = findTunnel(host, overlay.vni, overlay.port)
+    const mtu = found?.mtu ?? overlay.mtu ?? overlayMtu(host, underlay.vtep, []).mtu
+    const ipv6 = overlay.ipv6 || familyOf(underlay.vtep) === 'ipv6'
+    const { index, name } = ensureTunnel(host, { ...overlay, ipv6, mtu })
+    ensureFence(host, overlay.vni, share.config.ranges.map(({ subnet }) => subnet))
+    this.#device = { index, name, mtu }
+  }
+
+  /** Brings everything in the kernel in step. @throws Error that says what is in the way */
+  sync(share: Share, peers: readonly Peer[]): Outcome {
+    const { host, underlay } = this.#ground
+    const { ranges, vni } = share.config
+    const family = familyOf(underlay.vtep)
+    const state = ensureOverlay(host, this.#overlay(share), peers.filter(({ vtep }) => familyOf(vtep) === family))
+    const fence = ensureFence(host, vni, ranges.map(({ subnet }) => subnet))
+    this.#device = { index: state.link.index, name: state.link.name, mtu: state.mtu }
+    const strangers = peers.filter(({ vtep }) => familyOf(vtep) !== family)
+    this.troubles = [
+      ...[...state.refused, ...fence.refused].map(error => error.message),
+      ...state.unreachable.map(vtep => `no way to ${vtep}`),
+      ...strangers.map(({ vtep }) => `${vtep} is not of the family of ${underlay.vtep}`),
+    ]
+    return { added: state.added + fence.added, removed: state.removed + fence.removed, refused: state.refused }
+  }
+
+  /** The same for peers that have changed. @returns undefined when everything has to be looked at */
+  change(share: Share, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
+    const { host, underlay } = this.#ground
+    if (this.#device === undefined) return undefined
+    const family = familyOf(underlay.vtep)
+    const ours = ({ vtep }: Peer): boolean => familyOf(vtep) === family
+    const tunnel = { index: this.#device.index, vni: share.config.vni }
+    const outcome = changePeers(host, tunnel, before.filter(ours), after.filter(ours))
+    return outcome.refused.length > 0 ? undefined : outcome
+  }
+
+  /** Writes the file for the plugin, when something in it is new. */
+  write(share: Share, reserved: readonly string[], drained: string | undefined): void {
+    if (this.#device === undefined) return
+    const { config: { vni, port, addressing, internal = false, ranges }, blocks, statics } = share
+    const file: RunFile = {
+      network: this.name, vni, port, device: this.#device.name, mtu: this.#device.mtu, addressing, internal, ranges,
+      blocks, reserved: [...reserved].sort(),
+      statics: statics.filter(({ granted }) => granted).map(({ ip, container, ifname }) => ({ ip, container, ifname })),
+      ...drained === undefined ? {} : { drained },
+    }
+    const path = runFilePath(this.#ground.runDirectory, this.name)
+    const text = `${JSON.stringify(file, undefined, 2)}\n`
+    if (readText(path) !== text) replaceFile(path, text, 0o600)
+  }
+
+  /** Removes the file: the plugin asks then. */
+  withdraw(): void { removeFile(runFilePath(this.#ground.runDirectory, this.name)) }
+
+  /** Removes it all from the kernel. */
+  remove({ config }: Share): void {
+    const { host } = this.#ground
+    this.withdraw()
+    removeOverlay(host, config)
+    ensureFence(host, config.vni, [])
+    this.#device = undefined
+  }
+
+  #overlay({ config, blocks, ...rest }: Share): Overlay {
+    const { vni, port, mtu, ranges } = config
+    return {
+      network: this.name, vni, port, vtep: this.#ground.underlay.vtep, mac: this.#ground.mac,
+      addresses: ownAddresses({ config, blocks, ...rest }), mtu,
+      ipv6: ranges.some(({ subnet }) => familyOf(subnet) === 'ipv6'),
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// One request without a resident agent: for tests, and small clusters that hardly change. Other hosts' changes are seen
+// with the next request only.
+import type { Namespace } from '#net/namespace.ts'
+import { version } from '#cni/release.ts'
+import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import { foundCluster } from './cluster.ts'
+import { alive, clusterKey, root } from './layout.ts'
+import { join } from './membership.ts'
+import { OverlayHost } from './overlay-host.ts'
+import { answerTo, tendStatics } from './requests.ts'
+import type { Settings } from './settings.ts'
+import { isLocal, openStore } from './store-choice.ts'
+import { put } from './store/transaction.ts'
+import { factsOf, findUnderlay } from './underlay.ts'
+
+/** Whether a request could be carried out; touches nothing. */
+export const statusOnce = async (settings: Settings, host: Namespace): Promise<Answer> => {
+  const store = openStore(settings)
+  try {
+    const { vtep } = findUnderlay(host, settings)
+    if (!isLocal(settings)) await store.list(clusterKey)
+    return { ok: true, host: settings.hostId, vtep }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { ok: false, obstacle: 'unreachable', message, advice: '' }
+  } finally {
+    store.close()
+  }
+}
+
+/**
+ * Joins, brings this host in step, and does what is asked.
+ * @throws OverlayError when there is no underlay
+ */
+export const runOnce = async (
+  settings: Settings, host: Namespace, request: Request, say: (line: string) => void,
+): Promise<Answer> => {
+  const here = new OverlayHost(settings, host, say)
+  const store = openStore(settings)
+  let obstacle: string | undefined
+  try {
+    if (isLocal(settings)) await foundCluster(store)
+    const { member, lease } = await join(store, here.keeper, settings.hostId, factsOf(here.underlay, settings, version))
+    // Nobody renews it, and yet this host is not to be taken for one that has gone.
+    await store.commit(member.conditions, [put(alive.key(member.host), member.memory.token)])
+    await lease.revoke()
+    here.admit(member)
+    here.see((await store.list(root)).entries)
+    for (const name of Object.keys(here.shares)) await tendStatics(here, member, name)
+  } catch (error) {
+    obstacle = error instanceof Error ? error.message : String(error)
+    here.restore()
+  }
+  try {
+    return await answerTo(here, request, () => obstacle)
+  } finally {
+    store.close()
+  }
+}

@@ -1,0 +1,227 @@
+// This host as its agent sees it: what the store says of all hosts, what is this one's own, and the kernel and the
+// files for the plugin, which follow from both. Nothing here waits for anything, and nothing here asks the store.
+import { changeGuard, ensureGuard, isGuarded } from '#net/overlay-guard.ts'
+import { ensureInternal } from '#net/overlay-internal.ts'
+import type { Namespace } from '#net/namespace.ts'
+import { makeDirectory } from '#sys/file.ts'
+import { LeaseRecords } from './lease-records.ts'
+import { LocalNetwork, type Ground } from './local-network.ts'
+import type { Member } from './member.ts'
+import { memoryFile, type MemoryKeeper, type Share } from './memory.ts'
+import { Picture, type Changed } from './picture.ts'
+import type { Settings } from './settings.ts'
+import type { Entry, Event } from './store/store.ts'
+import { findUnderlay, tunnelMac, type Underlay } from './underlay.ts'
+
+const PRIVATE = 0o700
+
+const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/** Gives memory back that a listing of thousands of hosts has taken; only one of the runtimes can be asked to. */
+export const collectGarbage = (): void => {
+  const { Bun } = globalThis as { readonly Bun?: { gc(force: boolean): void } }
+  Bun?.gc(true)
+}
+
+export class OverlayHost {
+  readonly settings: Settings
+  readonly host: Namespace
+  readonly keeper: MemoryKeeper
+  readonly picture: Picture
+  readonly counts = { synchronisations: 0, changes: 0, mended: 0, refused: 0, lastSync: 0 }
+  readonly say: (line: string) => void
+  readonly #networks = new Map<string, LocalNetwork>()
+  #ground: Ground
+  /** Whether the picture is one of the store's, of now or of the last time that it was there. */
+  #knows = false
+  #member: Member | undefined
+  #drained: string | undefined
+
+  /** @throws OverlayError when there is no underlay */
+  constructor(settings: Settings, host: Namespace, say: (line: string) => void) {
+    this.settings = settings
+    this.host = host
+    this.say = say
+    this.keeper = memoryFile(`${settings.stateDirectory}/state.json`)
+    this.picture = new Picture(settings.hostId)
+    makeDirectory(settings.runDirectory, PRIVATE)
+    const { hostId, runDirectory } = settings
+    this.#ground = { host, underlay: findUnderlay(host, settings), mac: tunnelMac(hostId), runDirectory }
+  }
+
+  get underlay(): Underlay { return this.#ground.underlay }
+  get member(): Member | undefined { return this.#member }
+  get drained(): string | undefined { return this.#drained }
+
+  /** What is this host's own, by network. */
+  get shares(): Readonly<Record<string, Share>> { return (this.#member?.memory ?? this.keeper.read())?.shares ?? {} }
+
+  get troubles(): readonly string[] {
+    return [...this.#networks.values()]
+      .flatMap(({ name, troubles }) => troubles.map(text => `network ${name}: ${text}`))
+  }
+
+  /** The devices of all networks here, by index. */
+  get devices(): ReadonlySet<number> {
+    return new Set([...this.#networks.values()].flatMap(({ device }) => device?.index ?? []))
+  }
+
+  records(network: string): LeaseRecords { return new LeaseRecords(this.settings.leases, network) }
+
+  /**
+   * After a start, before the store was asked: containers can be started from what is known to be this host's own.
+   * Entries about other hosts that are in the kernel stay as they are.
+   */
+  restore(): void {
+    for (const [name, share] of Object.entries(this.shares)) {
+      this.#attempt(name, () => {
+        this.#network(name).prepare(share)
+        this.write(name)
+      })
+    }
+    if (Object.keys(this.shares).length > 0 && !isGuarded(this.host)) this.#guard()
+  }
+
+  /** This host belongs to the cluster, from now on or again. */
+  admit(member: Member): void {
+    this.#member = member
+    this.#drained = undefined
+  }
+
+  /** This host has to join again before it gets anything; what it has stays. */
+  leaveCluster(): void { this.#member = undefined }
+
+  /** This host was removed: it gives out no addresses, and the others take no packets of it. */
+  drain(reason: string): void {
+    this.#member = undefined
+    this.#drained = reason
+    this.syncAll()
+  }
+
+  /** All that the store holds. @param isTrusted see Picture.replace */
+  see(entries: readonly Entry[], isTrusted = true): void {
+    this.picture.replace(entries, isTrusted)
+    this.#knows = true
+    this.syncAll()
+  }
+
+  /** What has happened in the store since. @returns the networks whose own keys have changed */
+  follow(events: readonly Event[]): ReadonlySet<string> {
+    const changed = this.picture.apply(events)
+    this.counts.changes += events.length
+    if (this.#drained === undefined) this.#followPeers(changed)
+    return changed.networks
+  }
+
+  /** Brings kernel and files in step with everything that is known. @returns the number of entries changed */
+  syncAll(): number {
+    const start = performance.now()
+    let changes = 0
+    for (const name of Object.keys(this.shares)) changes += this.sync(name)
+    for (const name of this.#networks.keys()) if (this.shares[name] === undefined) this.#networks.delete(name)
+    this.#guard()
+    this.counts.synchronisations++
+    this.counts.lastSync = performance.now() - start
+    collectGarbage()
+    return changes
+  }
+
+  /** The same for one network; with `isNew` also what all networks have in common. */
+  sync(name: string, isNew = false): number {
+    const share = this.shares[name]
+    if (share === undefined) return 0
+    const changes = this.#attempt(name, () => {
+      const local = this.#network(name)
+      if (!this.#knows) {
+        local.prepare(share)
+        return 0
+      }
+      const peers = this.#drained === undefined ? this.picture.peersIn(name) : []
+      const { added, removed, refused } = local.sync(share, peers)
+      this.counts.refused += refused.length
+      return added + removed
+    }) ?? 0
+    this.write(name)
+    if (isNew) this.#guard()
+    return changes
+  }
+
+  /** Writes the file for the plugin. @param also an address that is about to be kept for another host */
+  write(name: string, also: readonly string[] = []): void {
+    const share = this.shares[name]
+    if (share === undefined) return
+    const { guests } = this.records(name)
+    this.#network(name).write(share, [...new Set([...guests, ...also])], this.#drained)
+  }
+
+  /** Whether the underlay has changed: then it has to be told to the others. @throws OverlayError when it has gone */
+  lookAtUnderlay(): boolean {
+    const now = findUnderlay(this.host, this.settings)
+    const { vtep, mtu, index } = this.underlay
+    if (now.vtep === vtep && now.mtu === mtu && now.index === index) return false
+    this.say(`underlay: ${now.vtep}, MTU ${now.mtu} (was ${vtep}, ${mtu})`)
+    this.#ground = { ...this.#ground, underlay: now }
+    this.#networks.clear()
+    return true
+  }
+
+  /** Has the plugin ask before it hands out another address of a network. */
+  withdraw(name: string): void { this.#network(name).withdraw() }
+
+  /** Removes a network from this host. @param share what it was */
+  remove(name: string, share: Share): void {
+    this.#network(name).remove(share)
+    this.#networks.delete(name)
+    this.#guard()
+  }
+
+  #network(name: string): LocalNetwork {
+    const known = this.#networks.get(name)
+    if (known !== undefined) return known
+    const network = new LocalNetwork(name, this.#ground)
+    this.#networks.set(name, network)
+    return network
+  }
+
+  #followPeers({ peers, vteps, isUnclear }: Changed): void {
+    const { shares } = this
+    if (Object.keys(shares).length === 0) return
+    // First who may send, so that nobody's first packet is lost.
+    try {
+      changeGuard(this.host, vteps.leaving, vteps.coming)
+    } catch {
+      this.#guard()
+    }
+    for (const { network, before, after } of peers) {
+      const share = shares[network]
+      if (share === undefined) continue
+      const change = () => this.#network(network).change(share, before, after)
+      const done = isUnclear ? undefined : this.#attempt(network, change)
+      if (done === undefined) this.sync(network)
+    }
+  }
+
+  #guard(): void {
+    const shares = Object.entries(this.shares)
+    if (shares.length === 0) return
+    this.#attempt('all', () => {
+      ensureGuard(this.host, {
+        ports: [...new Set(shares.map(([, { config }]) => config.port))], vteps: this.picture.vteps,
+        tunnels: [...this.#networks.values()].flatMap(({ device }) => device?.name ?? []),
+      })
+      const internal = shares.map(([, { config }]) => config).filter(config => config.internal === true)
+      ensureInternal(this.host, internal.map(({ ranges }) => ranges.map(({ subnet }) => subnet)))
+    })
+  }
+
+  /** One network that cannot be brought in step keeps none of the others from it. */
+  #attempt<T>(name: string, step: () => T): T | undefined {
+    try {
+      return step()
+    } catch (error) {
+      this.counts.refused++
+      this.say(`network ${name}: ${wordsOf(error)}`)
+      return undefined
+    }
+  }
+}

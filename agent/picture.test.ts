@@ -1,0 +1,76 @@
+// What a picture makes of listings and events.
+import { test } from 'tap'
+import { alive, blockKey, clusterKey, hosts, settledKey, staticKey } from './layout.ts'
+import { Picture } from './picture.ts'
+import type { Entry, Event } from './store/store.ts'
+
+const entry = (key: string, value: unknown): Entry =>
+  ({ key, value: typeof value === 'string' ? value : JSON.stringify(value), revision: 1, created: 1 })
+const put = (key: string, value: unknown): Event => ({ kind: 'put', entry: entry(key, value) })
+const gone = (key: string): Event => ({ kind: 'removed', key, revision: 2 })
+const host = (id: string, number: number): [string, object] =>
+  [hosts.key(id), { vtep4: `192.0.2.${number}`, mac: `02:00:00:00:00:0${number}`, token: id }]
+const block = (text: string, id: string): [string, object] => [blockKey('blue', text), { host: id, block: text }]
+const peer = (number: number, ...prefixes: string[]) =>
+  ({ vtep: `192.0.2.${number}`, mac: `02:00:00:00:00:0${number}`, prefixes })
+
+const begun = (): Picture => {
+  const picture = new Picture('me')
+  picture.replace([
+    entry(clusterKey, 'c'), entry(settledKey, 'c'),
+    entry(...host('me', 1)), entry(...host('a', 2)), entry(...host('b', 3)),
+    entry(alive.key('a'), 'a'), entry(...block('10.1.1.0/24', 'me')), entry(...block('10.1.2.0/24', 'a')),
+  ], true)
+  return picture
+}
+
+void test('a listing', async t => {
+  const picture = begun()
+  t.same(picture.cluster, { id: 'c', settled: true })
+  t.same(picture.peersIn('blue'), [peer(2, '10.1.2.0/24')], 'neither ourselves nor hosts without a part')
+  t.same(picture.vteps.sort(), ['192.0.2.2', '192.0.2.3'])
+  t.same([picture.hostCount, [...picture.alive]], [3, ['a']])
+  t.same(picture.peersIn('red'), [])
+})
+
+void test('events', async t => {
+  const picture = begun()
+  t.same(picture.apply([put(...block('10.1.3.0/24', 'b'))]).peers,
+    [{ network: 'blue', before: [], after: [peer(3, '10.1.3.0/24')] }])
+  t.same(picture.apply([put(...block('10.1.3.0/24', 'a'))]).peers, [{
+    network: 'blue', before: [peer(3, '10.1.3.0/24'), peer(2, '10.1.2.0/24')],
+    after: [peer(2, '10.1.2.0/24', '10.1.3.0/24')],
+  }], 'from one host to another in one step')
+  const key = staticKey('blue', '10.1.1.9')
+  const claim = { host: 'b', ip: '10.1.1.9', container: 'x', ifname: 'eth0' }
+  t.same(picture.apply([put(key, { ...claim, granted: false })]).peers[0]?.after ?? [], [], 'not granted')
+  t.same(picture.apply([put(key, { ...claim, granted: true })]).peers,
+    [{ network: 'blue', before: [], after: [peer(3, '10.1.1.9/32')] }])
+  const moved = picture.apply([put(hosts.key('b'), { vtep4: '192.0.2.9', mac: '02:00:00:00:00:03', token: 'b' })])
+  t.same(moved.vteps, { leaving: ['192.0.2.3'], coming: ['192.0.2.9'] })
+  t.same(moved.peers[0]?.after, [{ ...peer(3, '10.1.1.9/32'), vtep: '192.0.2.9' }])
+  const left = picture.apply([gone(hosts.key('b')), gone(key)])
+  t.same([left.vteps, left.peers[0]?.after, left.isUnclear], [{ leaving: ['192.0.2.9'], coming: [] }, [], false])
+  picture.apply([put(hosts.key('twin'), { vtep4: '192.0.2.2', mac: '02:00:00:00:00:07', token: 't' })])
+  const twin = picture.apply([gone(hosts.key('twin'))])
+  t.same([twin.vteps.leaving, twin.isUnclear], [[], true], 'another host has the same address')
+  t.same(picture.apply([put('/fairlead/v2/x', 'y'), put(hosts.key('z'), 'no JSON')]).peers, [])
+})
+
+void test('a store that was wiped', async t => {
+  const picture = begun()
+  picture.replace([], false)
+  t.same(picture.peersIn('blue'), [peer(2, '10.1.2.0/24')], 'what was known stays')
+  t.equal(picture.alive.size, 0)
+  t.ok(picture.isDoubtful)
+  picture.replace([entry(clusterKey, 'c'), entry(...host('b', 3)), entry(...block('10.1.2.0/24', 'b'))], false)
+  t.same(picture.peersIn('blue'), [peer(3, '10.1.2.0/24')], 'unless it is somebody else\'s now')
+  picture.apply([put(...host('a', 2))])
+  t.ok(picture.has('a'))
+  picture.dropDoubtful()
+  t.ok(picture.has('a'), 'it has come back')
+  t.notOk(picture.has('me'))
+  t.notOk(picture.isDoubtful)
+  picture.replace([], true)
+  t.same([picture.hostCount, picture.peersIn('blue')], [0, []])
+})

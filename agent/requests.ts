@@ -1,0 +1,169 @@
+// What the plugin asks the agent for, and what an agent does about the statics of its networks.
+import { setTimeout } from 'node:timers/promises'
+import { familyOf } from '#netlink/ip.ts'
+import { readRunFile } from '#plugins/overlay/run-file.ts'
+import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import { claimBlock, ensureBlocks, releaseBlock } from './blocks.ts'
+import type { Member } from './member.ts'
+import { withShare } from './memory.ts'
+import { createNetwork, type NetworkWish } from './network.ts'
+import { viewNetwork } from './network-view.ts'
+import { OverlayError } from './overlay-error.ts'
+import type { OverlayHost } from './overlay-host.ts'
+import { isLocal } from './store-choice.ts'
+import { chooseSubnet } from './subnet-choice.ts'
+import { answerStatics, claimStatic, releaseStatic, staticsWithin } from './statics.ts'
+import { StoreError } from './store/store-error.ts'
+
+type Of<Op extends Request['op']> = Extract<Request, { readonly op: Op }>
+
+const done: Answer = { ok: true }
+
+/** How long the host of a block has to agree to an address of it, in milliseconds. */
+const CONSENT = 5000
+
+/** Makes a network that is missing; on one machine, where nobody else has a say, of any subnet. */
+const make = async (here: OverlayHost, { store }: Member, { network, config }: Of<'join'>): Promise<void> => {
+  const wish = config as NetworkWish | undefined
+  const ranges = wish?.ranges ?? [{ subnet: await chooseSubnet(store, here.host) }]
+  try {
+    await createNetwork(store, network, { ...wish, ranges })
+  } catch (error) {
+    // Another one was faster.
+    if (!(error instanceof OverlayError) || !error.message.endsWith(`network ${network} exists`)) throw error
+  }
+}
+
+const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Promise<Answer> => {
+  const { network, config } = request
+  for (;;) {
+    try {
+      await ensureBlocks(member, network)
+      here.sync(network, true)
+      return done
+    } catch (error) {
+      const isMissing = error instanceof OverlayError && error.obstacle === 'no-network'
+      if (!isMissing || config === undefined && !isLocal(here.settings)) throw error
+      await make(here, member, request)
+    }
+  }
+}
+
+/** Blocks for the families of which there is no address left. */
+const grow = async (here: OverlayHost, member: Member, { network }: Of<'grow'>): Promise<Answer> => {
+  const run = readRunFile(here.settings.runDirectory, network)
+  const full = run === undefined ? [] : here.records(network).exhausted(run)
+  if (full.length > 0) {
+    const view = await viewNetwork(member, network)
+    for (const family of full) {
+      const ranges = view.config.ranges.filter(({ subnet }) => familyOf(subnet) === family)
+      for (const [i, range] of ranges.entries()) {
+        try {
+          await claimBlock(member, network, range, { view })
+          break
+        } catch (error) {
+          if (!(error instanceof OverlayError) || error.obstacle !== 'exhausted' || i === ranges.length - 1) throw error
+        }
+      }
+    }
+  }
+  here.sync(network)
+  return done
+}
+
+const claim = async (here: OverlayHost, member: Member, request: Of<'static'>): Promise<Answer> => {
+  const { network, ip, ...holder } = request
+  const start = performance.now()
+  for (let pause = 20; ; pause = Math.min(2 * pause, 200)) {
+    const { granted } = await claimStatic(member, network, ip, holder)
+    if (granted) break
+    if (performance.now() - start > CONSENT) {
+      await releaseStatic(member, network, ip)
+      throw new OverlayError('taken', `the host in whose block ${ip} of network ${network} lies does not answer`,
+        'see `fairlead host list`')
+    }
+    await setTimeout(pause)
+  }
+  here.write(network)
+  return done
+}
+
+const release = async (here: OverlayHost, member: Member, request: Of<'release'>): Promise<Answer> => {
+  const { network, container, ifname } = request
+  const own = member.share(network)?.statics.filter(one => one.container === container && one.ifname === ifname) ?? []
+  for (const { ip } of own) await releaseStatic(member, network, ip)
+  here.write(network)
+  return done
+}
+
+/** Gives back what this host has of a network. @throws OverlayError `taken` when a container uses it */
+export const leave = async (here: OverlayHost, member: Member, network: string): Promise<void> => {
+  const share = member.share(network)
+  if (share === undefined) return
+  const records = here.records(network)
+  records.alone(() => {
+    if (!records.isIdle) throw new OverlayError('taken', `network ${network} has containers on this host`)
+    here.withdraw(network)
+  })
+  for (const block of share.blocks) await releaseBlock(member, network, block)
+  for (const { ip } of share.statics) await releaseStatic(member, network, ip)
+  member.remember(memory => withShare(memory, network, undefined))
+  here.remove(network, share)
+}
+
+/**
+ * Answers the hosts that want addresses of our blocks for their containers, and frees those that they have given back.
+ * @throws OverlayError, StoreError
+ */
+export const tendStatics = async (here: OverlayHost, member: Member, network: string): Promise<void> => {
+  const share = member.share(network)
+  if (share?.config.addressing !== 'flat') return
+  const records = here.records(network)
+  await answerStatics(member, network, ({ ip, host, container, ifname }) =>
+    records.keepFor(ip, host, container, ifname, () => here.write(network, [ip])))
+  const guests = new Set<string>()
+  for (const block of share.blocks)
+    for (const { ip, host } of await staticsWithin(member, network, block)) if (host !== member.host) guests.add(ip)
+  records.freeGuests(guests)
+  here.write(network)
+}
+
+/** Whether a host that is not in the cluster could do what it is asked. */
+const requireMember = ({ member, drained }: OverlayHost, why: () => string | undefined): Member => {
+  if (member !== undefined) return member
+  if (drained !== undefined) throw new OverlayError('removed', drained, 'restart the agent to have the host join again')
+  throw new StoreError('unreachable', why() ?? 'this host has not joined its cluster yet')
+}
+
+const status = (here: OverlayHost, obstacle: string | undefined): Answer => ({
+  ok: true, host: here.settings.hostId, vtep: here.underlay.vtep, hosts: here.picture.hostCount,
+  networks: Object.keys(here.shares), troubles: here.troubles,
+  ...obstacle === undefined ? {} : { obstacle },
+})
+
+/**
+ * Does what a request asks for.
+ * @param obstacle why the store is not to be had, if it is not
+ * @returns the answer; failures are answers, too
+ */
+export const answerTo = async (
+  here: OverlayHost, request: Request, obstacle: () => string | undefined,
+): Promise<Answer> => {
+  try {
+    if (request.op === 'status') return status(here, here.drained ?? obstacle())
+    const member = requireMember(here, obstacle)
+    switch (request.op) {
+      case 'join': return await join(here, member, request)
+      case 'grow': return await grow(here, member, request)
+      case 'static': return await claim(here, member, request)
+      case 'release': return await release(here, member, request)
+      case 'leave': return await leave(here, member, request.network).then(() => done)
+    }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof OverlayError) return { ok: false, obstacle: error.obstacle, message, advice: error.advice }
+    if (error instanceof StoreError)
+      return { ok: false, obstacle: 'unreachable', message, advice: 'see `fairlead host list`' }
+    return { ok: false, obstacle: 'internal', message, advice: 'see the agent\'s log' }
+  }
+}

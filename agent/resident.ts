@@ -1,0 +1,230 @@
+// The resident agent: follows the store, keeps the kernel in step, answers the plugin. When it dies, or the store does,
+// everything that is in the kernel stays as it is.
+import { setTimeout } from 'node:timers/promises'
+import { Namespace } from '#net/namespace.ts'
+import { Monitor, type Announcement } from '#netlink/route/monitor.ts'
+import { PROTOCOL } from '#net/overlay-sync.ts'
+import { socketPath, type Request } from '#plugins/overlay/agent-socket.ts'
+import { CLAIM_HOLD_DOWN, clusterIn } from './cluster.ts'
+import { clusterKey, hosts, root } from './layout.ts'
+import { listen } from './line-server.ts'
+import { MembershipKeeper } from './membership-keeper.ts'
+import { serveMetrics, type Metric } from './metrics.ts'
+import { OverlayError } from './overlay-error.ts'
+import { collectGarbage, OverlayHost } from './overlay-host.ts'
+import { answerTo, leave, tendStatics } from './requests.ts'
+import { releaseUnused } from './statics-upkeep.ts'
+import type { Settings } from './settings.ts'
+import { openStore } from './store-choice.ts'
+import { follow } from './store/follow.ts'
+import type { Changes, Listing, Store } from './store/store.ts'
+import { isTrouble } from './store/store-error.ts'
+
+/** How often the kernel's announcements are read, which costs one system call. In milliseconds, as all of these. */
+const LISTEN_EVERY = 200
+/** Mending looks at everything, so not at each of many announcements. */
+const MEND_AFTER = 300
+const MEND_EVERY = 30_000
+const TEND_EVERY = 5_000
+
+const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+export class Resident {
+  readonly here: OverlayHost
+  readonly #store: Store
+  readonly #membership: MembershipKeeper
+  readonly #monitor: Monitor
+  readonly #signal: AbortSignal
+  /** Why the store cannot be followed. */
+  #trouble: string | undefined
+  #hasListed = false
+  /** When the store may have lost something. */
+  #doubtSince = 0
+  /** When somebody else's change was noticed that has not been looked at. */
+  #disturbed: number | undefined
+
+  constructor(settings: Settings, signal: AbortSignal, say: (line: string) => void) {
+    this.here = new OverlayHost(settings, Namespace.host(), say)
+    this.#store = openStore(settings)
+    this.#signal = signal
+    this.#membership = new MembershipKeeper(this.here, this.#store, signal)
+    this.#monitor = new Monitor()
+  }
+
+  get obstacle(): string | undefined { return this.here.drained ?? this.#trouble ?? this.#membership.obstacle }
+
+  /** Works until `signal` is aborted. */
+  async run(): Promise<void> {
+    const { settings } = this.here
+    this.here.restore()
+    const answer = (request: Request) => answerTo(this.here, request, () => this.#trouble ?? this.#membership.obstacle)
+    const servers = [await listen(socketPath(settings.runDirectory), answer)]
+    if (settings.metrics !== undefined) servers.push(await serveMetrics(settings.metrics, () => this.#health()))
+    try {
+      await Promise.all([this.#membership.run(), this.#follow(), this.#mend(), this.#tend()])
+    } finally {
+      for (const server of servers) server.close()
+      this.#store.close()
+      this.#monitor[Symbol.dispose]()
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for await (const update of follow(this.#store, root, this.#signal)) {
+      if (update.kind === 'trouble') {
+        if (this.#trouble === undefined) this.here.say(update.error.message)
+        this.#trouble = update.error.message
+        continue
+      }
+      if (this.#trouble !== undefined) this.here.say('the store is back')
+      this.#trouble = undefined
+      if (update.kind === 'listing') this.#see(update.listing)
+      else if (update.changes.events.length > 0) this.#followChanges(update.changes)
+    }
+  }
+
+  #see({ entries }: Listing): void {
+    const { here } = this
+    const isFirst = !this.#hasListed
+    this.#hasListed = true
+    // Whoever lists again may do so because the store was wiped or restored.
+    const isTrusted = isFirst && clusterIn({ entries })?.settled === true
+    if (!isTrusted) this.#doubtSince = performance.now()
+    here.see(entries, isTrusted)
+    this.#ignore()
+    // What listing has taken, here and to join, is in use for a moment yet.
+    globalThis.setTimeout(collectGarbage, 2000).unref()
+    if (!isFirst && here.member !== undefined) this.#membership.joinAgain()
+    for (const name of Object.keys(here.shares)) void this.#look(name)
+  }
+
+  #followChanges({ events }: Changes): void {
+    const { here } = this
+    this.#hear()
+    for (const name of here.follow(events)) void this.#look(name)
+    this.#ignore()
+    for (const event of events) {
+      if (event.kind === 'put' && event.entry.key === clusterKey) this.#membership.hurry()
+      if (event.kind === 'removed' && hosts.id(event.key) === here.settings.hostId)
+        this.#membership.removed(event.revision)
+    }
+  }
+
+  /** What a change of a network's own keys calls for. */
+  async #look(name: string): Promise<void> {
+    const { member, picture } = this.here
+    if (member?.share(name) === undefined) return
+    try {
+      if (picture.networks.get(name)?.config?.leaving === true) await leave(this.here, member, name)
+      else await tendStatics(this.here, member, name)
+    } catch (error) {
+      this.#excuse(error)
+    }
+  }
+
+  /** Whatever is wrong in the kernel is noticed by its announcements, or half a minute later. */
+  async #mend(): Promise<void> {
+    let last = performance.now()
+    while (!this.#signal.aborted) {
+      await setTimeout(LISTEN_EVERY, undefined, { signal: this.#signal }).catch(() => undefined)
+      if (this.#signal.aborted) return
+      this.#hear()
+      const now = performance.now()
+      const isDue = this.#disturbed !== undefined && now - this.#disturbed >= MEND_AFTER
+      if (!isDue && now - last < MEND_EVERY) continue
+      last = now
+      this.#disturbed = undefined
+      await this.#mendNow()
+    }
+  }
+
+  async #mendNow(): Promise<void> {
+    try {
+      this.here.lookAtUnderlay()
+    } catch (error) {
+      this.#excuse(error) // it is about to get another one
+    }
+    const changes = this.here.syncAll()
+    this.#ignore()
+    this.here.counts.mended += changes
+    if (changes > 0) this.here.say(`mended ${changes} entries of the kernel`)
+    try {
+      await this.#membership.publish()
+    } catch (error) {
+      this.#excuse(error)
+      this.#disturbed ??= performance.now()
+    }
+  }
+
+  /** What is done from time to time, for all hosts or for this one. */
+  async #tend(): Promise<void> {
+    while (!this.#signal.aborted) {
+      await setTimeout(TEND_EVERY, undefined, { signal: this.#signal }).catch(() => undefined)
+      if (this.#signal.aborted || this.#trouble !== undefined) continue
+      try {
+        await this.#membership.tend()
+        if (this.here.member) await releaseUnused(this.here, this.here.member)
+        this.#endDoubt()
+      } catch (error) {
+        this.#excuse(error)
+      }
+    }
+  }
+
+  /** Those who have not come back in time are gone. */
+  #endDoubt(): void {
+    const { picture } = this.here
+    const isOver = picture.cluster?.settled === true && performance.now() - this.#doubtSince > CLAIM_HOLD_DOWN
+    if (!picture.isDoubtful || !isOver) return
+    picture.dropDoubtful()
+    this.here.syncAll()
+  }
+
+  #concerns(news: Announcement): boolean {
+    switch (news.about) {
+      case 'overrun': return true
+      case 'route': return news.removed && news.protocol === PROTOCOL
+      default: return news.index === this.here.underlay.index || this.here.devices.has(news.index)
+    }
+  }
+
+  #hear(): void {
+    for (const news of this.#monitor.news()) if (this.#concerns(news)) this.#disturbed ??= performance.now()
+  }
+
+  /** What has been announced by now was our own doing. */
+  #ignore(): void { for (const _ of this.#monitor.news()); }
+
+  #excuse(error: unknown): void {
+    if (!(error instanceof OverlayError) && !isTrouble(error)) throw error
+    if (!isTrouble(error)) this.here.say(wordsOf(error))
+  }
+
+  #health(): { readonly obstacle: string | undefined; readonly metrics: readonly Metric[] } {
+    const { picture, counts, shares, troubles } = this.here
+    const gauge = (name: string, help: string, value: number): Metric => ({ name, kind: 'gauge', help, value })
+    const counter = (name: string, help: string, value: number): Metric => ({ name, kind: 'counter', help, value })
+    const perNetwork = (name: string, help: string, value: (network: string) => number): Metric[] =>
+      Object.keys(shares).map(network => ({ name, kind: 'gauge', help, value: value(network), labels: { network } }))
+    return {
+      obstacle: this.obstacle,
+      metrics: [
+        gauge('store_up', 'Whether the store is followed.', this.#trouble === undefined ? 1 : 0),
+        gauge('member', 'Whether this host is a member of its cluster.', this.here.member === undefined ? 0 : 1),
+        gauge('drained', 'Whether this host hands out no addresses.', this.here.drained === undefined ? 0 : 1),
+        gauge('hosts', 'Hosts of the cluster.', picture.hostCount),
+        gauge('hosts_alive', 'Hosts that give signs of life.', picture.alive.size),
+        ...perNetwork('peers', 'Other hosts of a network.', network => picture.peersIn(network).length),
+        ...perNetwork('blocks', 'Blocks of addresses of this host.', network => shares[network]!.blocks.length),
+        ...perNetwork('lost_blocks', 'Blocks that other hosts took over.', network => shares[network]!.lost.length),
+        gauge('troubles', 'Entries that the kernel refuses and hosts without a way to them.', troubles.length),
+        counter('changes_total', 'Changes of the store that were followed.', counts.changes),
+        counter('synchronisations_total', 'Comparisons of the whole kernel state.', counts.synchronisations),
+        counter('mended_total', 'Entries that somebody else had changed.', counts.mended),
+        counter('refused_total', 'Changes that were refused.', counts.refused),
+        gauge('synchronisation_seconds', 'How long the last comparison took.', counts.lastSync / 1000),
+        gauge('memory_bytes', 'Memory of the agent.', process.memoryUsage().rss),
+      ],
+    }
+  }
+}

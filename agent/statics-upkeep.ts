@@ -1,0 +1,31 @@
+// Single addresses that nobody uses any more: DEL works without an agent, so the agent has to look.
+import type { Member } from './member.ts'
+import type { OverlayHost } from './overlay-host.ts'
+import { releaseStatic } from './statics.ts'
+
+/** How long an address may be claimed and not in use: an ADD is between the two. In milliseconds. */
+const GRACE = 60_000
+
+/** When an address was first seen claimed and not in use, by network and address. */
+const unused = new Map<string, number>()
+
+/** Gives back what has been claimed for containers that are gone. @throws StoreError */
+export const releaseUnused = async (here: OverlayHost, member: Member): Promise<void> => {
+  const now = performance.now()
+  for (const [network, { statics }] of Object.entries(member.memory.shares)) {
+    const records = here.records(network)
+    for (const { ip, container, ifname } of statics) {
+      const key = `${network} ${ip}`
+      if (records.holds(ip, container, ifname)) {
+        unused.delete(key)
+        continue
+      }
+      const since = unused.get(key) ?? now
+      unused.set(key, since)
+      if (now - since < GRACE) continue
+      await releaseStatic(member, network, ip)
+      unused.delete(key)
+      here.write(network)
+    }
+  }
+}

@@ -1,0 +1,162 @@
+// fairlead agent, fairlead overlay …, fairlead host …: the agent, and what is in its store.
+import { CniError } from '#cni/errors.ts'
+import { Namespace } from '#net/namespace.ts'
+import { foundCluster } from '#agent/cluster.ts'
+import { removeHost } from '#agent/departure.ts'
+import { listHosts, listNetworks, type HostEntry, type NetworkEntry } from '#agent/inventory.ts'
+import { readStore, runAgent, type Values } from '#agent/main.ts'
+import { createNetwork } from '#agent/network.ts'
+import { retireNetwork } from '#agent/network-removal.ts'
+import { OverlayError } from '#agent/overlay-error.ts'
+import { openStore } from '#agent/store-choice.ts'
+import { chooseSubnet } from '#agent/subnet-choice.ts'
+import type { Store } from '#agent/store/store.ts'
+import { Misuse } from './misuse.ts'
+import type { Shell } from './shell.ts'
+import { textTable } from './text-table.ts'
+
+/** How long hosts have to give back what no container uses, in milliseconds. */
+const PATIENCE = 10_000
+
+/** With advice where there is some. */
+const explained = async <T>(step: () => Promise<T>): Promise<T> => {
+  try {
+    return await step()
+  } catch (error) {
+    if (!(error instanceof OverlayError)) throw error
+    throw new CniError('internal', error.message, error.advice, { cause: error })
+  }
+}
+
+const withStore = async <T>(options: Values, step: (store: Store) => Promise<T>): Promise<T> =>
+  await explained(async () => {
+    const store = openStore(readStore(options))
+    try {
+      return await step(store)
+    } finally {
+      store.close()
+    }
+  })
+
+const number = (options: Values, key: string): number | undefined => {
+  const text = options[key]
+  if (text === undefined) return undefined
+  if (!/^\d+$/.test(String(text))) throw new Misuse(`--${key} ${String(text)} is no number`)
+  return Number(text)
+}
+
+const texts = (options: Values, key: string): readonly string[] => (options[key] ?? []) as readonly string[]
+
+const subnetsFor = async (store: Store, options: Values): Promise<readonly string[]> => {
+  const named = texts(options, 'subnet')
+  if (named.length > 0) return named
+  using host = Namespace.host()
+  return [await chooseSubnet(store, host)]
+}
+
+const create = async (store: Store, network: string, options: Values): Promise<NetworkEntry | undefined> => {
+  const lengths = texts(options, 'block-length')
+  const subnets = await subnetsFor(store, options)
+  if (lengths.length > subnets.length) throw new Misuse('more --block-length than --subnet')
+  const ranges = subnets.map((subnet, i) => ({
+    subnet, ...lengths[i] === undefined ? {} : { blockLength: Number(lengths[i]) },
+  }))
+  const [vni, port, mtu] = ['vni', 'port', 'mtu'].map(key => number(options, key))
+  await foundCluster(store)
+  await createNetwork(store, network, {
+    ranges, addressing: options['flat'] === true ? 'flat' : 'hostSubnet', internal: options['internal'] === true,
+    ...vni === undefined ? {} : { vni }, ...port === undefined ? {} : { port }, ...mtu === undefined ? {} : { mtu },
+  })
+  return (await listNetworks(store)).find(entry => entry.network === network)
+}
+
+const networkTable = (networks: readonly NetworkEntry[]): string =>
+  textTable(['NETWORK', 'VNI', 'ADDRESSING', 'SUBNETS', 'HOSTS', 'BLOCKS'], networks.map(network => [
+    network.network, `${network.vni}`, network.internal ? `${network.addressing}, internal` : network.addressing,
+    network.ranges.map(({ subnet }) => subnet).join(', '),
+    `${new Set(network.blocks.map(({ host }) => host)).size}`, `${network.blocks.length} of ${network.capacity}`,
+  ]))
+
+const detail = (network: NetworkEntry, hosts: readonly HostEntry[]): string => {
+  const facts = [
+    ['network', network.network], ['vni', `${network.vni}`], ['UDP port', `${network.port}`],
+    ['addressing', network.addressing], ['internal', network.internal ? 'yes' : 'no'],
+    ['mtu', network.mtu === undefined ? 'what fits' : `${network.mtu}`],
+    ...network.ranges.map(({ subnet, blockLength }) => ['subnet', `${subnet} in blocks of /${blockLength}`]),
+  ] as const
+  const stateOf = (id: string): string => {
+    const host = hosts.find(one => one.host === id)
+    return host === undefined ? 'removed' : host.alive ? 'alive' : 'silent'
+  }
+  const nameOf = (id: string): string => hosts.find(one => one.host === id)?.name ?? ''
+  const blocks = textTable(['BLOCK', 'HOST', 'NAME', 'STATE'],
+    network.blocks.map(({ block, host }) => [block, host, nameOf(host), stateOf(host)]))
+  const statics = network.statics.length === 0 ? '' : `\n${textTable(['ADDRESS', 'HOST', 'CONTAINER', 'INTERFACE'],
+    network.statics.map(({ ip, host, container, ifname }) => [ip, host, container, ifname]))}`
+  return `${facts.map(([key, value]) => `${`${key}:`.padEnd(12)}${value}\n`).join('')}\n${blocks}${statics}`
+}
+
+const stateOf = ({ alive, silentSince }: HostEntry): string => {
+  if (alive) return 'alive'
+  if (silentSince === undefined) return 'silent'
+  return `silent for ${Math.max(0, Math.round((Date.now() - silentSince) / 1000))} s`
+}
+
+const hostTable = (hosts: readonly HostEntry[]): string =>
+  textTable(['HOST', 'NAME', 'ADDRESS', 'STATE', 'BLOCKS', 'NETWORKS', 'VERSION'], hosts.map(host => [
+    host.host, host.name, host.address, stateOf(host), `${host.blocks}`, host.networks.join(', '), host.version ?? '',
+  ]))
+
+const required = (verb: string, operand: string | undefined): string => {
+  if (operand === undefined) throw new Misuse(`${verb} takes a name`)
+  return operand
+}
+
+const shown = (options: Values, value: unknown, table: () => string): string =>
+  options['json'] === true ? `${JSON.stringify(value, null, 2)}\n` : table()
+
+export const overlay = async (
+  [verb = '', operand]: readonly string[], options: Values, shell: Shell,
+): Promise<void> => await withStore(options, async store => {
+  switch (verb) {
+    case 'create': {
+      const made = await create(store, required('overlay create', operand), options)
+      return shell.print(shown(options, made, () => detail(made!, [])))
+    }
+    case 'list': {
+      const networks = await listNetworks(store)
+      return shell.print(shown(options, networks, () => networkTable(networks)))
+    }
+    case 'inspect': {
+      const name = required('overlay inspect', operand)
+      const network = (await listNetworks(store)).find(entry => entry.network === name)
+      if (network === undefined)
+        throw new OverlayError('no-network', `there is no network ${name}`, 'fairlead overlay list')
+      const hosts = await listHosts(store)
+      return shell.print(shown(options, network, () => detail(network, hosts)))
+    }
+    case 'rm': return await retireNetwork(store, required('overlay rm', operand), PATIENCE)
+    default: throw new Misuse(`overlay ${verb}: create, list, inspect or rm is expected`)
+  }
+})
+
+export const host = async (
+  [verb = '', operand]: readonly string[], options: Values, shell: Shell,
+): Promise<void> => await withStore(options, async store => {
+  switch (verb) {
+    case 'list': {
+      const hosts = await listHosts(store)
+      return shell.print(shown(options, hosts, () => hostTable(hosts)))
+    }
+    case 'rm': {
+      const name = required('host rm', operand)
+      if (!await removeHost(store, name, options['force'] === true))
+        throw new OverlayError('invalid', `there is no host ${name}`, 'fairlead host list')
+      return
+    }
+    default: throw new Misuse(`host ${verb}: list or rm is expected`)
+  }
+})
+
+export const agent = async (options: Values, shell: Shell): Promise<void> =>
+  await explained(() => runAgent(options, shell.print, shell.complain))

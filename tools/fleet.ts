@@ -1,0 +1,202 @@
+// For tests of overlays as a whole: several hosts on one machine, each a network namespace with directories of its own
+// and the real agent, on an underlay with a real etcd. Needs private namespaces (privacy.ts) and build/bin.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect as connectTo } from 'node:net'
+import { resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import type { Namespace } from '#net/namespace.ts'
+import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import { readRunFile, type RunFile } from '#plugins/overlay/run-file.ts'
+import { anotherNamespace, connect } from './kernel.ts'
+
+interface Test { teardown(step: () => unknown): unknown }
+
+const bin = resolve(process.env['FAIRLEAD_BIN'] ?? 'build/bin')
+
+/** What a plugin said. `result` of an ADD, or the error. */
+export interface Reply { readonly status: number | null; readonly result: Readonly<Record<string, unknown>> }
+
+/** A container: its namespace, and the addresses that it was given. */
+export interface Pod { readonly ns: Namespace; readonly id: string; readonly addresses: readonly string[] }
+
+interface Surroundings {
+  readonly test: Test
+  readonly store: string
+  readonly place: string
+  /** Further options of the agent. */
+  readonly options: readonly string[]
+}
+
+export class FleetHost {
+  readonly ns: Namespace
+  readonly name: string
+  readonly runDirectory: string
+  readonly #around: Surroundings
+  readonly #pods = new Map<string, Pod>()
+  #agent: ChildProcess | undefined
+  #count = 0
+  log = ''
+
+  constructor(ns: Namespace, name: string, around: Surroundings) {
+    this.ns = ns
+    this.name = name
+    this.#around = around
+    this.runDirectory = `${around.place}/${name}/run`
+  }
+
+  get agent(): ChildProcess | undefined { return this.#agent }
+  get pods(): readonly Pod[] { return [...this.#pods.values()] }
+
+  /** The options that tell the agent which host this is. */
+  get options(): readonly string[] {
+    const { place, store, options } = this.#around
+    return [
+      '--store', store, '--host-id', this.name, '--interface', 'eth0', '--state-dir', `${place}/${this.name}/state`,
+      '--run-dir', this.runDirectory, '--leases-dir', `${place}/${this.name}/leases`, '--metrics', 'off', ...options,
+    ]
+  }
+
+  /** Starts the agent, until it listens. */
+  async start(): Promise<void> {
+    const path = `${this.runDirectory}/agent.sock`
+    rmSync(path, { force: true })
+    const command = ['--pdeathsig', 'KILL', '--', `${bin}/fairlead`, 'agent', ...this.options]
+    const agent = this.ns.run(() => spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'] }))
+    this.#agent = agent
+    agent.stderr.setEncoding('utf8').on('data', text => { this.log += String(text) })
+    for (let i = 0; i < 1000 && !existsSync(path); i++) {
+      if (agent.exitCode !== null) throw new Error(`agent of ${this.name}: ${this.log}`)
+      await setTimeout(10)
+    }
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const agent = this.#agent
+    this.#agent = undefined
+    if (agent === undefined || agent.exitCode !== null || agent.signalCode !== null) return
+    agent.kill(signal)
+    await once(agent, 'exit')
+  }
+
+  /** Asks the agent. */
+  async ask(request: Request): Promise<Answer> {
+    const socket = connectTo(`${this.runDirectory}/agent.sock`)
+    socket.setEncoding('utf8').write(`${JSON.stringify(request)}\n`)
+    let text = ''
+    for await (const chunk of socket) if ((text += String(chunk)).endsWith('\n')) break
+    socket.destroy()
+    return JSON.parse(text) as Answer
+  }
+
+  /** Asks until it agrees, as a runtime that tries again. @throws Error with the last refusal */
+  async insist(request: Request, patience = 15_000): Promise<void> {
+    const start = performance.now()
+    for (;;) {
+      const answer = await this.ask(request)
+      if (answer.ok) return
+      if (performance.now() - start > patience) throw new Error(`${this.name}: ${answer.message}`)
+      await setTimeout(50)
+    }
+  }
+
+  run(network: string): RunFile | undefined { return readRunFile(this.runDirectory, network) }
+
+  config(network: string, extra: object = {}): object {
+    return {
+      cniVersion: '1.1.0', name: network, type: 'overlay', runDir: this.runDirectory,
+      dataDir: `${this.#around.place}/${this.name}/leases`, ...extra,
+    }
+  }
+
+  /** One verb of the plugin. */
+  call(verb: string, network: string, id: string, ns: Namespace | undefined, extra: object = {}): Reply {
+    const env = {
+      ...process.env, CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: ns?.path ?? '', CNI_IFNAME: 'eth0',
+      CNI_ARGS: '', CNI_PATH: bin,
+    }
+    const input = JSON.stringify(this.config(network, extra))
+    const { status, stdout } = this.ns.run(() => spawnSync(`${bin}/overlay`, { input, env, encoding: 'utf8' }))
+    return { status, result: stdout === '' ? {} : JSON.parse(stdout) as Record<string, unknown> }
+  }
+
+  /** Attaches a new container. @throws Error with the plugin's words */
+  attach(network: string, extra: object = {}): Pod {
+    const id = `${this.name}-c${++this.#count}`
+    const ns = anotherNamespace(this.#around.test)
+    const { status, result } = this.call('ADD', network, id, ns, extra)
+    if (status !== 0) throw new Error(`${this.name}: ${String(result['msg'])} (${String(result['code'])})`)
+    const addresses = (result['ips'] as readonly { readonly address: string }[])
+      .map(({ address }) => address.split('/')[0]!)
+    const pod = { ns, id, addresses }
+    this.#pods.set(id, pod)
+    return pod
+  }
+
+  detach(network: string, { id, ns }: Pod): Reply {
+    this.#pods.delete(id)
+    return this.call('DEL', network, id, ns)
+  }
+
+  /** Memory of the agent in megabytes. */
+  get memory(): number {
+    const text = readFileSync(`/proc/${this.#agent!.pid}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) / 1024
+  }
+}
+
+/** The hosts, on a bridge in the namespace of the test, which has 192.0.2.254 and 2001:db8::254. */
+export class Fleet {
+  readonly hosts: readonly FleetHost[]
+  readonly #switch: Namespace
+
+  /** @param own the namespace of the test */
+  constructor(t: Test, own: Namespace, count: number, { store = 'http://192.0.2.254:2379', underlay = 'ipv4' } = {}) {
+    const place = mkdtempSync('/dev/shm/fairlead-fleet-')
+    this.#switch = own
+    own.link.add({ name: 'sw', info: { kind: 'bridge' } })
+    const { index } = own.link.get('sw')
+    own.link.set(index, { up: true })
+    own.addr.add({ index, address: '192.0.2.254/24' })
+    own.addr.add({ index, address: '2001:db8::254/64', noDad: true })
+    const around = { test: t, store, place }
+    this.hosts = Array.from({ length: count }, (_, i) => {
+      const ns = anotherNamespace(t)
+      connect(
+        { ns: own, name: `p${i + 1}`, addresses: [], master: index },
+        { ns, name: 'eth0', addresses: [`192.0.2.${i + 1}/24`, `2001:db8::${(i + 1).toString(16)}/64`] },
+      )
+      const options = underlay === 'ipv4' ? [] : ['--address', `2001:db8::${(i + 1).toString(16)}`]
+      return new FleetHost(ns, `h${i + 1}`, { ...around, options })
+    })
+    t.teardown(async () => {
+      await Promise.all(this.hosts.map(host => host.stop()))
+      rmSync(place, { recursive: true, force: true })
+    })
+  }
+
+  /** Pulls the cable of host N, counted from 1, or puts it back. */
+  cable(number: number, plugged: boolean): void {
+    this.#switch.link.set(this.#switch.link.get(`p${number}`).index, { up: plugged })
+  }
+}
+
+/** `fairlead …` in the namespace of the test. @throws Error with its words */
+export const fairlead = (...args: readonly string[]): string => {
+  const { status, stdout, stderr } = spawnSync(`${bin}/fairlead`, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(stderr.trim())
+  return stdout
+}
+
+/** Waits until something holds. @returns the milliseconds that it took @throws Error that says what has not happened */
+export const eventually = async (
+  what: string, holds: () => boolean | Promise<boolean>, patience = 15_000,
+): Promise<number> => {
+  const start = performance.now()
+  while (!await holds()) {
+    if (performance.now() - start > patience) throw new Error(`not within ${patience / 1000} s: ${what}`)
+    await setTimeout(10)
+  }
+  return performance.now() - start
+}
