@@ -2,6 +2,7 @@
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import type { Namespace } from '#net/namespace.ts'
+import { waitForCarrier } from '#net/ready.ts'
 import { anotherNamespace, connect, lacks, observe, output, ownNamespace, pings } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { lacksReference, refer } from '#tools/reference.ts'
@@ -28,6 +29,8 @@ const twoHomed = (t: Test): Place => {
     router.addr.add({ index: router.link.get('lo').index, address: '2001:db8::1/128', noDad: true })
     return router
   })
+  // Until then the kernel lists routes with `linkdown`.
+  for (const name of ['eth0', 'eth1']) waitForCarrier(pod, name)
   pod.route.add({ dst: '0.0.0.0/0', dev: pod.link.get('eth0').index, via: '10.1.0.1' })
   pod.route.add({ dst: '::/0', dev: pod.link.get('eth0').index, via: 'fd00:0::1' })
   return { node, pod, routers }
