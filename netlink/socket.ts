@@ -22,6 +22,8 @@ const DEFAULT_SEND_BUFFER = 1 << 16
 
 export const protocol = { route: 0, diagnosis: 4, netfilter: 12 } as const
 
+const ENOBUFS = 105 // include/uapi/asm-generic/errno.h
+
 const DUMP_ATTEMPTS = 5
 
 const kept = (message: Message): Message => ({ ...message, body: message.body.slice() })
@@ -164,14 +166,24 @@ export class Socket implements Disposable {
     this.#write(out.bytes)
 
     let first: NetlinkError | undefined
-    for (let pending = true; pending;) {
+    /** @returns whether that was all */
+    const read = (): boolean => {
+      let isAll = false
       for (const message of this.#receive()) {
         if (message.type !== answer.error) continue
         const operation = (open.get(message.sequence) ?? begin).operation
         first ??= refusal(operation, message)
         // A failure of the whole batch is answered under the number of its opening message, and nothing follows.
-        if (message.sequence === last || message.sequence === enclosing) pending = false
+        isAll ||= message.sequence === last || message.sequence === enclosing
       }
+      return isAll
+    }
+    const isKnown = tolerate(['ENOBUFS'], () => { while (!read()); return true })
+    if (!isKnown) {
+      // There are more refusals than there is room for. The first ones have had it; the last may never come.
+      while (first === undefined && isReadable(this.#fd, 0)) read()
+      this.#isBehind = true
+      first ??= new NetlinkError(begin.operation, ENOBUFS, 'the answer is lost')
     }
     if (first) throw first
   }

@@ -177,3 +177,14 @@ test('a long transaction', { skip }, async t => {
   })
   t.equal(elements(ns.netfilter, inet, 'm', 'ipv4_addr').length, keys.length)
 })
+
+test('more refusals than a socket has room for', { skip }, async t => {
+  const ns = ownNamespace(t)
+  const write = (): void => commit(ns.netfilter, tx => {
+    const map = tx.table('inet', 't').add().map('m', 'ipv4_addr').add()
+    for (let i = 0; i < 5000; i++) map.insert(`10.0.${i >> 8}.${i & 255}`, drop, { exclusive: true })
+  })
+  write()
+  t.throws(write, { name: 'NetlinkError', code: 'EEXIST' }, 'the first one counts')
+  t.equal(elements(ns.netfilter, inet, 'm', 'ipv4_addr').length, 5000)
+})
