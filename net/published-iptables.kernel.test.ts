@@ -217,3 +217,21 @@ test('many at once', { skip: lacks('iptables-restore') }, async t => {
   for (const publication of publications) remove(host, publication)
   t.same(saved(host).filter(line => line.includes('CNI-DN-')), [])
 })
+
+test('one of many gets a port', { skip: lacks('iptables-restore') }, async t => {
+  const host = ownNamespace(t)
+  const script = `
+    import { Namespace } from '${import.meta.resolve('./namespace.ts')}'
+    import * as published from '${import.meta.resolve('./published.ts')}'
+    using host = Namespace.host()
+    try {
+      published.add(host, JSON.parse(process.env.PUBLICATION), 'iptables')
+    } catch (error) {
+      if (error.name !== 'PortTaken') throw error
+      process.exitCode = 7
+    }`
+  const publications = Array.from({ length: 6 }, (_, i) => publicationOf(`c${i}`))
+  const results = await atOnce(script, publications.map(publication => ({ PUBLICATION: JSON.stringify(publication) })))
+  t.same(results.toSorted(), ['0', '7', '7', '7', '7', '7'])
+  published.check(host, publications[results.indexOf('0')]!)
+})

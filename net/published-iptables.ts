@@ -39,20 +39,22 @@ const addFamily = (host: Namespace, publication: Publication, place: Place): voi
   ])
   // Where nothing of the family is published, what is written is of no use but to the Go suite's CHECK.
   if (ok || absent && ownRules(publication, family).length === 0) return
-  whileHostIsLocked('exclusive', () => {
-    const write = (): readonly string[] => missingLines(publication, family, readTable(host, place))
-    // A plugin of the Go suite knows nothing of the lock; -N fails when it comes first.
-    if (!restore(host, place, write()).ok) change(host, place, write())
-  })
+  const write = (): readonly string[] => missingLines(publication, family, readTable(host, place))
+  // A plugin of the Go suite knows nothing of the lock; -N fails when it comes first.
+  if (!restore(host, place, write()).ok) change(host, place, write())
 }
 
 /**
  * Writes the rules of an attachment. Those of an interface that it has in the same network already stay: the Go suite
  * has one chain for both.
+ * @param refuse throws when somebody else has a port; nobody gets one between that look and the rules
  * @throws Error with the words of iptables-restore
  */
-export const add = (host: Namespace, publication: Publication): void =>
-  eachFamily(publication, place => addFamily(host, publication, place))
+export const add = (host: Namespace, publication: Publication, refuse: () => void = () => {}): void =>
+  whileHostIsLocked('exclusive', () => {
+    refuse()
+    eachFamily(publication, place => addFamily(host, publication, place))
+  })
 
 /**
  * Sees that an attachment's rules are there, whether we or the Go suite wrote them.

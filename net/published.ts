@@ -7,6 +7,7 @@ import type { Namespace } from './namespace.ts'
 import { refuseBound } from './port-holder.ts'
 import type { HostPort, Publication } from './publication.ts'
 import type { Flow } from './published-flows.ts'
+import { claim } from './published-nftables-claim.ts'
 import { collect as collectNative, remove as removeNative, type Removed } from './published-nftables-removal.ts'
 import { published } from './published-nftables-table.ts'
 import { add as addNative, addGuard } from './published-nftables.ts'
@@ -42,12 +43,17 @@ export const add = (host: Namespace, publication: Publication, backend: Backend 
   const { mappings } = publication
   if (mappings.length === 0) return
   refuseBound(host, publication)
-  const present = tables(host.netfilter)
-  if (hasReference(present) || hasIptables(present)) foreign().refusePublished(host, present, publication)
+  const refuse = (): void => {
+    const present = tables(host.netfilter)
+    if (hasReference(present) || hasIptables(present)) foreign().refusePublished(host, present, publication)
+    // The maps refuse by themselves what is to be in them.
+    if (backend === 'iptables' && present.has(fullName(published))) claim(host, publication, mappings, true)
+  }
   if (backend === 'nftables') {
+    refuse()
     addNative(host, publication)
   } else {
-    iptables().add(host, publication)
+    iptables().add(host, publication, refuse)
     addGuard(host, publication)
   }
   if (mappings.some(({ protocol }) => protocol === 'udp')) flows().forgetEarlier(host, mappings)

@@ -2,12 +2,17 @@
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { test } from 'tap'
 import type { Json } from '#cni/json.ts'
 import { addresses, Bridged } from '#tools/bridged.ts'
 import { lacks, observe, output } from '#tools/kernel.ts'
 import { portmap } from './portmap.ts'
+
+// One lock for the whole machine would have tests wait for each other.
+process.env['XTABLES_LOCKFILE'] = `/tmp/fairlead-test-${process.pid}.lock`
+process.on('exit', () => rmSync(process.env['XTABLES_LOCKFILE']!, { force: true }))
 
 const skip = lacks('nft') || lacks('ip')
 
@@ -116,6 +121,27 @@ test('what makes no sense', { skip }, async t => {
   scene.call('STATUS', undefined, scene.config())
 })
 
+test('a port is taken whichever backend has published it', { skip: skip || lacks('iptables-restore') }, async t => {
+  const scene = new Bridged(t, portmap)
+  const { first, sibling } = scene
+  const backends = ['nftables', 'iptables']
+  const rules = (): string => ruleset(scene).replaceAll(/packets \d+ bytes \d+/g, '')
+  for (const one of backends) for (const another of backends) {
+    const own = config(scene, [web, { ...web, hostPort: 9000, hostIP: '192.0.2.1' }], { backend: one })
+    scene.call('ADD', first, own)
+    const before = rules()
+    for (const mapping of [web, { ...web, hostIP: '192.0.2.1' }, { ...web, hostPort: 9000 }]) {
+      t.throws(() => scene.call('ADD', sibling, neighbourly(scene, [mapping], { backend: another }), other),
+        { code: 100, message: /hostPort (8080|9000)\/tcp.* published by container c1 \(network net/ }, `${one}, ${another}`)
+      t.equal(rules(), before, 'nothing has changed')
+    }
+    scene.call('ADD', sibling, neighbourly(scene, [{ ...web, hostPort: 8079 }], { backend: another }), other)
+    scene.call('CHECK', first, own)
+    for (const [pod, id] of [[first, 'c1'], [sibling, 'c2']] as const)
+      scene.call('DEL', pod, config(scene, []), { containerId: id })
+  }
+})
+
 test('a port that somebody has is refused', { skip }, async t => {
   const scene = new Bridged(t, portmap)
   const { first, sibling } = scene
@@ -143,6 +169,17 @@ test('a port that somebody has is refused', { skip }, async t => {
   scene.call('DEL', sibling, neighbourly(scene, []), other)
   scene.call('DEL', first, config(scene, [web]))
   t.equal(ruleset(scene), '', 'DEL with another list of ports takes all')
+
+  const many = { hostPort: 20000, hostPortEnd: 20999, containerPort: 80, protocol: 'udp' }
+  scene.call('ADD', first, config(scene, [many]))
+  const all = ruleset(scene)
+  t.throws(() => add(many), { code: 100, message: /hostPort 20000\/udp is published by container c1/ })
+  t.throws(() => add({ ...many, hostPort: 19999, containerPort: 79 }), { code: 100 })
+  t.equal(ruleset(scene), all, 'however many are taken')
+  scene.call('ADD', first, config(scene, [many]))
+  t.equal(ruleset(scene), all, 'ADD again replaces them')
+  scene.call('DEL', first, config(scene, [many]))
+  t.equal(ruleset(scene), '')
 
   const me = `process ${process.pid} \\(node`
   const server = createServer().listen(8080, '192.0.2.1')
