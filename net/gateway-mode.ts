@@ -84,9 +84,14 @@ export interface Guard {
   readonly trusts: boolean
 }
 
-/** How the network behind a link of the host is guarded, undefined when it is not. */
+const LONGEST_NAME = 15 // IFNAMSIZ of include/uapi/linux/if.h, less the closing NUL
+
+/**
+ * How the network behind a link of the host is guarded, undefined when it is not.
+ * @param link as a result has it, so that it may be no link's name
+ */
 export const guardOf = (host: Namespace, link: string): Guard | undefined => {
-  const comment = stated(host, link)
+  const comment = link.length > LONGEST_NAME ? undefined : stated(host, link)
   if (comment === undefined) return undefined
   const [, , ...statements] = comment.split(' ')
   const words = Object.fromEntries(statements.map(word => word.split('='))) as Record<string, string>

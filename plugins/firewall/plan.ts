@@ -46,7 +46,7 @@ export const meet = (host: Namespace, pod: Namespace, ifName: string, previous: 
   if (master?.info.kind !== 'bridge') return { device: end?.name, port: undefined }
   // With a VLAN it is not the bridge that carries the gateway's address.
   const gateway = hostLinks(previous)
-    .find(name => name.startsWith(`${master.name}.`) && /^\d+$/.test(name.slice(master.name.length + 1)))
+    .find(name => name.startsWith(`${master.name}.`) && /^\d{1,4}$/.test(name.slice(master.name.length + 1)))
   return { device: gateway ?? master.name, port: end }
 }
 

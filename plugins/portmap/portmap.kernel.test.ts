@@ -69,7 +69,7 @@ test('what runtimes send', { skip }, async t => {
     scene.call('DEL', undefined, config(scene, []))
   }
   const several = {
-    interfaces: [{ name: 'br0' }, { name: 'eth1', sandbox: first.path }, { name: 'eth0', sandbox: first.path }],
+    interfaces: [{ name: 'no name of a link' }, { name: 'eth1', sandbox: first.path }, { name: 'eth0', sandbox: first.path }],
     ips: [0, 1, 2, 2].map((index, i) => ({ address: `10.1.2.${10 + i}/24`, interface: index })),
   }
   scene.call('ADD', first, config(scene, [web], { prevResult: several }))

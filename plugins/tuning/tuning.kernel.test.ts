@@ -87,7 +87,13 @@ test('tuning', { skip }, async t => {
     for (const [keys, message] of refused) {
       t.throws(() => node.call('ADD', pod, config({ promisc: true, ...keys })), { code: 7, message }, message.source)
     }
-    t.throws(() => node.call('ADD', pod, config({ sysctl: { 'net.ipv4.ip_default_ttl': 'x' }, mtu: 1300 })))
+    for (const [key, value] of [
+      ['net.ipv4.ip_default_ttl', 'x'], ['net.ipv4.conf', '1'], ['net.ipv4.ip_forward\0x', '1'],
+    ] as const) {
+      const message = `sysctl ${JSON.stringify(key)} "${value}" is refused: `
+      t.throws(() => node.call('ADD', pod, config({ sysctl: { [key]: value }, mtu: 1300 })),
+        { code: 100, message: new RegExp(message.replaceAll('\\', '.')) }, message)
+    }
     t.same(shown(pod), before)
     t.same(readdirSync(dataDir), [])
   })

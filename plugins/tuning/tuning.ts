@@ -2,7 +2,7 @@
 import { requireLink } from '#cni/chained.ts'
 import { broken, expect, requirePrevious } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
-import { invalidConfig } from '#cni/errors.ts'
+import { CniError, invalidConfig } from '#cni/errors.ts'
 import { refuseMtu, refuseSmallMtu } from '#cni/interface.ts'
 import type { Result } from '#cni/result.ts'
 import { create } from '#net/creation.ts'
@@ -10,7 +10,7 @@ import type { Namespace } from '#net/namespace.ts'
 import { readSysctl, writeSysctl } from '#net/sysctl.ts'
 import { findOwnLink } from '#net/veth.ts'
 import type { Link, LinkSpec } from '#netlink/route/link.ts'
-import { tolerate } from '#sys/errno.ts'
+import { errnoOf, tolerate } from '#sys/errno.ts'
 import { validate } from '#build/validators/tuning.js'
 import { schema } from './config.ts'
 import { collectPast, isOf, joined, readPast, removePast, writePast, type Past } from './past.ts'
@@ -30,9 +30,25 @@ const changedBy = (plan: LinkSettings, settings: LinkSettings): LinkSettings =>
 
 const hasAny = (settings: LinkSettings): boolean => Object.values(settings).some(value => value !== undefined)
 
+/** @throws CniError 100 that names key and value when the kernel does not want it so */
+const setting = <T>({ key, value }: Sysctl, step: () => T): T => {
+  try {
+    return step()
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    throw new CniError(
+      'kernelRefused', `sysctl ${JSON.stringify(key)} ${JSON.stringify(value)} is refused: ${errno}`,
+      'try it with `sysctl -w` in the container; some settings are the whole host\'s and cannot be written there',
+      { cause: error },
+    )
+  }
+}
+
 /** @throws CniError 7 when the kernel has no such setting */
-const valueOf = ({ key, name }: Sysctl): string => {
-  const value = readSysctl(name)
+const valueOf = (sysctl: Sysctl): string => {
+  const { key, name } = sysctl
+  const value = setting(sysctl, () => readSysctl(name))
   if (value === undefined) throw invalidConfig(`sysctl ${JSON.stringify(key)} does not exist`, 'see `sysctl -a` there')
   return value
 }
@@ -40,7 +56,7 @@ const valueOf = ({ key, name }: Sysctl): string => {
 /** A link's MTU resets that of its IPv6, which may be lower, so settings come last. */
 const apply = (pod: Namespace, index: number, { link, sysctls }: Plan): void => {
   if (hasAny(link)) pod.link.set(index, specOf(link))
-  pod.run(() => { for (const { name, value } of sysctls) writeSysctl(name, value) })
+  pod.run(() => { for (const sysctl of sysctls) setting(sysctl, () => writeSysctl(sysctl.name, sysctl.value)) })
 }
 
 /** Puts everything back that still can be. */
