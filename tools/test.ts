@@ -43,7 +43,7 @@ const guest = async (): Promise<Count | string> => {
 mkdirSync(logs, { recursive: true })
 const parts: Readonly<Record<string, () => Count | Promise<Count | string>>> = {
   'tests of the code and of the whole': unit,
-  'conformance of ours': () => conformance('conformance', ours),
+  'conformance of ours': () => conformance('conformance', ours, '--with', reference),
   'conformance of the reference': () => conformance('control', reference, '--known', 'reference'),
   'on a kernel with more drivers': guest,
 }

@@ -4,8 +4,8 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Skip, type Case } from '../case.ts'
 import { Chain, mustBeConnected } from '../chain.ts'
-import { mustEqual, succeeds } from '../expect.ts'
-import { Runtime } from '../libcni.ts'
+import { Failure, mustEqual, succeeds } from '../expect.ts'
+import { Runtime, type Attachment, type NetworkList } from '../libcni.ts'
 import { pool, records } from '../pool.ts'
 import { profileOf } from '../profile.ts'
 import { addressesOf } from '../result.ts'
@@ -27,6 +27,23 @@ const suites = (world: World, plugins: readonly string[]) => {
   const version = lists[0]?.filter(one => lists.every(list => list.includes(one))).at(-1)
   if (!version) throw new Skip('the suites have no spec version in common')
   return { directions: [[other, bin], [bin, other]] as const, version }
+}
+
+/** What no other suite knows of, so that it waits for the next DEL of its own: an index of a store, a guard. */
+const unknown = ['^(directory|file) /run/fairlead\\b', '^host nft .*fairlead_published']
+
+/** Whether a suite can check a network that is all its own: some cannot (portmap 1.1.1, for one family). */
+const checksItself = (runtime: Runtime, list: NetworkList, attachment: Attachment): boolean => {
+  runtime.add(list, attachment)
+  try {
+    runtime.check(list, attachment)
+    return true
+  } catch (error) {
+    if (error instanceof Failure) return false
+    throw error
+  } finally {
+    runtime.del(list, attachment)
+  }
 }
 
 /** The kernel after a reboot: no links, no rules, nothing below /run; /var is what it was. */
@@ -51,6 +68,8 @@ export const cases: readonly Case[] = [
           world.add(maker)
           succeeds(world.call('CHECK', taker))
           world.del(taker)
+          world.mustBeClean(before, [...world.subject.profile.remains ?? [], ...unknown])
+          world.del(maker)
           world.mustBeClean(before)
         }
         return
@@ -65,11 +84,16 @@ export const cases: readonly Case[] = [
       for (const [first, second] of directions) {
         // The container of a chained plugin has an eth0.
         const attachment = { pod: world.addPod(), ifname: 'net1', capabilities: ports }
+        runtime.bin = second
+        const checks = checksItself(runtime, list, attachment)
         const before = world.snapshot()
         runtime.bin = first
         mustBeConnected(runtime.add(list, attachment), attachment)
         runtime.bin = second
-        runtime.check(list, attachment)
+        if (checks) runtime.check(list, attachment)
+        runtime.del(list, attachment)
+        world.mustBeClean(before, [...chain.remains, ...unknown])
+        runtime.bin = first
         runtime.del(list, attachment)
         world.mustBeClean(before, chain.remains)
       }
