@@ -224,6 +224,9 @@ test('UDP clients that go on sending', { skip }, async t => {
     config(scene, [{ hostPort: 5000, containerPort: 80, protocol: 'udp' }]),
     neighbourly(scene, [{ hostPort: 5000, containerPort: 81, protocol: 'udp' }]),
   ]
+  // As long as nobody translates, the kernel tracks nothing, and there is nothing to forget.
+  const lasting = neighbourly(scene, [{ hostPort: 5999, containerPort: 81, protocol: 'udp' }])
+  scene.call('ADD', sibling, lasting, { containerId: 'c3' })
   const { last } = client(t, scene)
   await settle()
   t.equal(last(), '', 'nobody is there yet')
