@@ -28,6 +28,10 @@ const groups: readonly Readonly<Record<string, Signature>>[] = [
   { poll: [['ptr', 'u64', 'i32'], 'i32'], __errno_location: location },
   { unshare: [['i32'], 'i32'], __errno_location: location },
   { connect: [['i32', 'ptr', 'u32'], 'i32'], __errno_location: location },
+  {
+    bind: [['i32', 'ptr', 'u32'], 'i32'], sendto: [['i32', 'ptr', 'u64', 'i32', 'ptr', 'u32'], 'i32'],
+    recvfrom: [['i32', 'ptr', 'u64', 'i32', 'ptr', 'ptr'], 'i32'], __errno_location: location,
+  },
   { ioctl: [['i32', 'u64', 'ptr'], 'i32'], __errno_location: location },
 ]
 
@@ -109,13 +113,16 @@ export const openFile = (path: string, flags: number, mode = 0): number =>
 export const read = (fd: number, buffer: Uint8Array): number =>
   invoke('read', undefined, fd, buffer, BigInt(buffer.length))
 
-const POLLIN = 1
+const [POLLIN, POLLOUT] = [1, 4]
+
+const polls = (fd: number, events: number, milliseconds: number): boolean =>
+  invoke('poll', undefined, new Uint8Array(new Int32Array([fd, events]).buffer), 1n, milliseconds) > 0
 
 /** Whether a descriptor has something to read, or has ended, within some milliseconds: poll(2). @throws SyscallError */
-export const isReadable = (fd: number, milliseconds: number): boolean => {
-  const entry = new Uint8Array(new Int32Array([fd, POLLIN]).buffer)
-  return invoke('poll', undefined, entry, 1n, milliseconds) > 0
-}
+export const isReadable = (fd: number, milliseconds: number): boolean => polls(fd, POLLIN, milliseconds)
+
+/** Whether a socket that connects without waiting is connected, or has failed: poll(2). @throws SyscallError */
+export const isDecided = (fd: number): boolean => polls(fd, POLLOUT, 0)
 
 /** write(2). @returns the number of bytes that were taken @throws SyscallError */
 export const write = (fd: number, data: Uint8Array): number => invoke('write', undefined, fd, data, BigInt(data.length))
@@ -155,6 +162,25 @@ export const socket = (family: number, type: number, protocol: number): number =
 /** setsockopt(2) with an int value. @throws SyscallError */
 export const setsockopt = (fd: number, level: number, name: number, value: number): void => {
   invoke('setsockopt', undefined, fd, level, name, new Uint8Array(new Int32Array([value]).buffer), 4)
+}
+
+/** bind(2). @param own a struct sockaddr @throws SyscallError */
+export const bind = (fd: number, own: Uint8Array): void => { invoke('bind', undefined, fd, own, own.length) }
+
+/** connect(2). @param address a struct sockaddr @throws SyscallError EINPROGRESS for a socket that does not wait */
+export const connect = (fd: number, address: Uint8Array): void => {
+  invoke('connect', undefined, fd, address, address.length)
+}
+
+/** sendto(2). @param address a struct sockaddr @throws SyscallError */
+export const sendTo = (fd: number, data: Uint8Array, address: Uint8Array): void => {
+  invoke('sendto', undefined, fd, data, BigInt(data.length), 0, address, address.length)
+}
+
+/** recvfrom(2). @param address gets the sender's struct sockaddr @returns the number of bytes @throws SyscallError */
+export const receiveFrom = (fd: number, buffer: Uint8Array, address: Uint8Array): number => {
+  const room = new Uint8Array(new Uint32Array([address.length]).buffer)
+  return invoke('recvfrom', undefined, fd, buffer, BigInt(buffer.length), 0, address, room)
 }
 
 const AF_UNIX = 1
