@@ -10,6 +10,7 @@ import { ensureOverlay, removeOverlay, type Overlay } from '#net/overlay.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { runFilePath, type RunFile } from '#plugins/overlay/run-file.ts'
 import { readText, removeFile, replaceFile } from '#sys/file.ts'
+import type { ChecksumOffload } from './checksum-offload.ts'
 import type { Share } from './memory.ts'
 import type { Underlay } from './underlay.ts'
 
@@ -19,6 +20,7 @@ export interface Ground {
   readonly underlay: Underlay
   readonly mac: string
   readonly runDirectory: string
+  readonly checksums: ChecksumOffload
 }
 
 const ownAddress = (block: string): string =>
@@ -30,7 +32,13 @@ const ownAddresses = ({ blocks }: Share): readonly string[] => (['ipv4', 'ipv6']
   return first === undefined ? [] : [ownAddress(first)]
 })
 
-interface Device { readonly index: number; readonly name: string; readonly mtu: number }
+/** `address`: what the host sends from, of one family. */
+interface Device {
+  readonly index: number
+  readonly name: string
+  readonly mtu: number
+  readonly address: string | undefined
+}
 
 export class LocalNetwork {
   readonly name: string
@@ -55,7 +63,7 @@ export class LocalNetwork {
     const ipv6 = overlay.ipv6 || familyOf(underlay.vtep) === 'ipv6'
     const { index, name } = ensureTunnel(host, { ...overlay, ipv6, mtu })
     ensureFence(host, overlay.vni, share.config.ranges.map(({ subnet }) => subnet))
-    this.#device = { index, name, mtu }
+    this.#settle(share, { index, name, mtu })
   }
 
   /** Brings everything in the kernel in step. @throws Error that says what is in the way */
@@ -65,7 +73,7 @@ export class LocalNetwork {
     const family = familyOf(underlay.vtep)
     const state = ensureOverlay(host, this.#overlay(share), peers.filter(({ vtep }) => familyOf(vtep) === family))
     const fence = ensureFence(host, vni, ranges.map(({ subnet }) => subnet))
-    this.#device = { index: state.link.index, name: state.link.name, mtu: state.mtu }
+    this.#settle(share, { ...state.link, mtu: state.mtu })
     const strangers = peers.filter(({ vtep }) => familyOf(vtep) !== family)
     this.troubles = [
       ...[...state.refused, ...fence.refused].map(error => error.message),
@@ -111,6 +119,11 @@ export class LocalNetwork {
     removeOverlay(host, config)
     ensureFence(host, config.vni, [])
     this.#device = undefined
+  }
+
+  #settle(share: Share, { index, name, mtu }: Omit<Device, 'address'>): void {
+    this.#ground.checksums.settle(this.#ground.host, name)
+    this.#device = { index, name, mtu, address: ownAddresses(share)[0]?.split('/')[0] }
   }
 
   #overlay({ config, blocks, ...rest }: Share): Overlay {

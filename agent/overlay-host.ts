@@ -4,6 +4,7 @@ import { changeGuard, ensureGuard, isGuarded } from '#net/overlay-guard.ts'
 import { ensureInternal } from '#net/overlay-internal.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { makeDirectory } from '#sys/file.ts'
+import { ChecksumOffload } from './checksum-offload.ts'
 import { LeaseRecords } from './lease-records.ts'
 import { LocalNetwork, type Ground } from './local-network.ts'
 import type { Member } from './member.ts'
@@ -28,6 +29,7 @@ export class OverlayHost {
   readonly host: Namespace
   readonly keeper: MemoryKeeper
   readonly picture: Picture
+  readonly checksums: ChecksumOffload
   readonly counts = { synchronisations: 0, changes: 0, mended: 0, refused: 0, lastSync: 0 }
   readonly say: (line: string) => void
   readonly #networks = new Map<string, LocalNetwork>()
@@ -44,9 +46,11 @@ export class OverlayHost {
     this.say = say
     this.keeper = memoryFile(`${settings.stateDirectory}/state.json`)
     this.picture = new Picture(settings.hostId)
+    this.checksums = new ChecksumOffload(settings.checksumOffload)
     makeDirectory(settings.runDirectory, PRIVATE)
     const { hostId, runDirectory } = settings
-    this.#ground = { host, underlay: findUnderlay(host, settings), mac: tunnelMac(hostId), runDirectory }
+    const underlay = findUnderlay(host, settings)
+    this.#ground = { host, underlay, mac: tunnelMac(hostId), runDirectory, checksums: this.checksums }
   }
 
   get underlay(): Underlay { return this.#ground.underlay }
@@ -60,6 +64,8 @@ export class OverlayHost {
     return [...this.#networks.values()]
       .flatMap(({ name, troubles }) => troubles.map(text => `network ${name}: ${text}`))
   }
+
+  get locals(): readonly LocalNetwork[] { return [...this.#networks.values()] }
 
   /** The devices of all networks here, by index. */
   get devices(): ReadonlySet<number> {

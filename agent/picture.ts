@@ -159,6 +159,9 @@ export class Picture {
   /** Whether a host is one of the cluster. */
   has(host: string): boolean { return this.#hosts.has(host) }
 
+  /** What a host signs with, as far as the others know. */
+  tokenOf(host: string): string | undefined { return this.#hosts.get(host)?.token || undefined }
+
   /** @param family of the underlay; undefined: whichever there is */
   vtepOf(host: string, family?: Family): string | undefined {
     if (host === this.#self) return undefined

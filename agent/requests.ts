@@ -138,6 +138,7 @@ const requireMember = ({ member, drained }: OverlayHost, why: () => string | und
 const status = (here: OverlayHost, obstacle: string | undefined): Answer => ({
   ok: true, host: here.settings.hostId, vtep: here.underlay.vtep, hosts: here.picture.hostCount,
   networks: Object.keys(here.shares), troubles: here.troubles,
+  checksumOffload: here.checksums.isOff ? 'off' : 'on',
   ...obstacle === undefined ? {} : { obstacle },
 })
 

@@ -5,6 +5,7 @@ import { Namespace } from '#net/namespace.ts'
 import { Monitor, type Announcement } from '#netlink/route/monitor.ts'
 import { PROTOCOL } from '#net/overlay-sync.ts'
 import { socketPath, type Request } from '#plugins/overlay/agent-socket.ts'
+import { ChecksumWatch } from './checksum-watch.ts'
 import { CLAIM_HOLD_DOWN, clusterIn } from './cluster.ts'
 import { clusterKey, hosts, root } from './layout.ts'
 import { listen } from './line-server.ts'
@@ -34,6 +35,7 @@ export class Resident {
   readonly #store: Store
   readonly #membership: MembershipKeeper
   readonly #monitor: Monitor
+  readonly #checksums: ChecksumWatch
   readonly #signal: AbortSignal
   /** Why the store cannot be followed. */
   #trouble: string | undefined
@@ -49,6 +51,7 @@ export class Resident {
     this.#signal = signal
     this.#membership = new MembershipKeeper(this.here, this.#store, signal)
     this.#monitor = new Monitor()
+    this.#checksums = new ChecksumWatch(this.here)
   }
 
   get obstacle(): string | undefined { return this.here.drained ?? this.#trouble ?? this.#membership.obstacle }
@@ -57,6 +60,7 @@ export class Resident {
   async run(): Promise<void> {
     const { settings } = this.here
     this.here.restore()
+    this.#checksums.begin()
     const answer = (request: Request) => answerTo(this.here, request, () => this.#trouble ?? this.#membership.obstacle)
     const servers = [await listen(socketPath(settings.runDirectory), answer)]
     if (settings.metrics !== undefined) servers.push(await serveMetrics(settings.metrics, () => this.#health()))
@@ -66,6 +70,7 @@ export class Resident {
       for (const server of servers) server.close()
       this.#store.close()
       this.#monitor[Symbol.dispose]()
+      this.#checksums[Symbol.dispose]()
     }
   }
 
@@ -130,6 +135,7 @@ export class Resident {
       if (this.#signal.aborted) return
       this.#hear()
       const now = performance.now()
+      this.#checksums.turn(now)
       const isDue = this.#disturbed !== undefined && now - this.#disturbed >= MEND_AFTER
       if (!isDue && now - last < MEND_EVERY) continue
       last = now
@@ -222,6 +228,9 @@ export class Resident {
         counter('synchronisations_total', 'Comparisons of the whole kernel state.', counts.synchronisations),
         counter('mended_total', 'Entries that somebody else had changed.', counts.mended),
         counter('refused_total', 'Changes that were refused.', counts.refused),
+        gauge('checksum_offload', 'Whether checksums inside of tunnels are left to the network card.',
+          this.here.checksums.isOff ? 0 : 1),
+        counter('checksum_trials_total', 'Attempts to find out whether they arrive.', this.#checksums.trials),
         gauge('synchronisation_seconds', 'How long the last comparison took.', counts.lastSync / 1000),
         gauge('memory_bytes', 'Memory of the agent.', process.memoryUsage().rss),
       ],

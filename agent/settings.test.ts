@@ -13,20 +13,21 @@ void test('what is said, and what is not', async t => {
   }
   t.match(settingsOf({ 'host-id': 'h1' }), {
     store: '/var/lib/cni/fairlead/overlay/store', hostId: 'h1', runDirectory: '/run/cni/fairlead/overlay',
-    metrics: '127.0.0.1:9477', gracePeriod: 86_400_000, address: undefined,
+    metrics: '127.0.0.1:9477', gracePeriod: 86_400_000, address: undefined, checksumOffload: 'auto',
   })
   writeFileSync(`${place}/ca`, 'CA')
   writeFileSync(`${place}/password`, 'secret\n')
   const wishes = readWishes(file(JSON.stringify({
     'store': 'https://10.0.0.1:2379, https://10.0.0.2:2379', 'store-ca': `${place}/ca`, 'store-user': 'me',
     'store-password-file': `${place}/password`, 'metrics': 'off', 'grace-period': 60, 'host-id': 'h2',
+    'checksum-offload': 'off',
   })), true)
   t.match(settingsOf(wishes), {
     store: {
       endpoints: ['https://10.0.0.1:2379', 'https://10.0.0.2:2379'], tls: { ca: 'CA' },
       user: { name: 'me', password: 'secret' },
     },
-    metrics: undefined, gracePeriod: 60_000,
+    metrics: undefined, gracePeriod: 60_000, checksumOffload: 'off',
   })
   t.same(readWishes(`${place}/none`, false), {})
   const wrong = (content: string, message: RegExp): void => {
@@ -43,6 +44,7 @@ void test('what is said, and what is not', async t => {
   wrong('{"host-id": "a/b"}', /host-id "a\/b" is not letters and digits/)
   wrong('{"metrics": "localhost"}', /metrics localhost has no port/)
   wrong('{"grace-period": "soon"}', /grace-period soon is no number/)
+  wrong('{"checksum-offload": "yes"}', /checksum-offload "yes" is not known/)
   t.throws(() => readWishes(`${place}/none`, true), { message: /does not exist/ })
 })
 

@@ -5,6 +5,7 @@ import { isObject } from '#cni/json.ts'
 import { defaultRunDirectory } from '#plugins/overlay/run-file.ts'
 import { sha256 } from '#sys/digest.ts'
 import { readText } from '#sys/file.ts'
+import { checksumWishes, type ChecksumWish } from './checksum-offload.ts'
 import { HOST_GRACE_PERIOD } from './janitor.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { Access } from './store/etcd-gateway.ts'
@@ -30,6 +31,7 @@ export interface Settings {
   readonly metrics: string | undefined
   /** How long a host may be silent before it is removed, in milliseconds. */
   readonly gracePeriod: number
+  readonly checksumOffload: ChecksumWish
 }
 
 /** The keys of the file, and, behind `--`, the options: all texts. */
@@ -48,6 +50,7 @@ export const settingKeys = {
   'leases-dir': 'where addresses are recorded',
   'metrics': 'address and port for Prometheus, or off',
   'grace-period': 'seconds that a host may be silent before it is removed',
+  'checksum-offload': 'auto, on or off: whether the network card computes checksums inside of tunnels',
 } as const
 export type SettingKey = keyof typeof settingKeys
 export type Wishes = Readonly<Partial<Record<SettingKey, string>>>
@@ -123,12 +126,16 @@ export const settingsOf = (wishes: Wishes): Settings => {
   const metrics = wishes.metrics ?? standard.metrics
   if (metrics !== 'off' && !/:\d+$/.test(metrics))
     throw invalid(`metrics ${metrics} has no port`, '127.0.0.1:9477, or off')
+  const { 'checksum-offload': wish = 'auto' } = wishes
+  const checksumOffload = checksumWishes.find(known => known === wish)
+  if (checksumOffload === undefined)
+    throw invalid(`checksum-offload ${JSON.stringify(wish)} is not known`, checksumWishes.join(', '))
   return {
     store: storeOf(wishes), hostId, hostName: hostname(), address: wishes.address, interface: wishes.interface,
     stateDirectory: wishes['state-dir'] ?? standard['state-dir'],
     runDirectory: wishes['run-dir'] ?? standard['run-dir'],
     leases: wishes['leases-dir'] ?? standard['leases-dir'],
     metrics: metrics === 'off' ? undefined : metrics,
-    gracePeriod: 1000 * seconds,
+    gracePeriod: 1000 * seconds, checksumOffload,
   }
 }

@@ -13,7 +13,7 @@ const json = { type: 'boolean' } as const
 export const overlayOptions = {
   agent: {
     ...store, 'once': { type: 'boolean' }, 'host-id': text, 'address': text, 'interface': text, 'state-dir': text,
-    'run-dir': text, 'leases-dir': text, 'metrics': text, 'grace-period': text,
+    'run-dir': text, 'leases-dir': text, 'metrics': text, 'grace-period': text, 'checksum-offload': text,
   },
   overlay: {
     ...store, json, 'subnet': { type: 'string', multiple: true }, 'block-length': { type: 'string', multiple: true },

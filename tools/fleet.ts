@@ -151,8 +151,11 @@ export class Fleet {
   readonly hosts: readonly FleetHost[]
   readonly #switch: Namespace
 
-  /** @param own the namespace of the test */
-  constructor(t: Test, own: Namespace, count: number, { store = 'http://192.0.2.254:2379', underlay = 'ipv4' } = {}) {
+  /** @param own the namespace of the test; `options` are further ones of all agents */
+  constructor(
+    t: Test, own: Namespace, count: number,
+    { store = 'http://192.0.2.254:2379', underlay = 'ipv4', options = [] as readonly string[] } = {},
+  ) {
     const place = mkdtempSync('/dev/shm/fairlead-fleet-')
     this.#switch = own
     own.link.add({ name: 'sw', info: { kind: 'bridge' } })
@@ -167,8 +170,8 @@ export class Fleet {
         { ns: own, name: `p${i + 1}`, addresses: [], master: index },
         { ns, name: 'eth0', addresses: [`192.0.2.${i + 1}/24`, `2001:db8::${(i + 1).toString(16)}/64`] },
       )
-      const options = underlay === 'ipv4' ? [] : ['--address', `2001:db8::${(i + 1).toString(16)}`]
-      return new FleetHost(ns, `h${i + 1}`, { ...around, options })
+      const address = underlay === 'ipv4' ? [] : ['--address', `2001:db8::${(i + 1).toString(16)}`]
+      return new FleetHost(ns, `h${i + 1}`, { ...around, options: [...address, ...options] })
     })
     t.teardown(async () => {
       await Promise.all(this.hosts.map(host => host.stop()))
