@@ -9,7 +9,7 @@ DESTDIR ?=
 
 # What the tests observe with, the suite they compare with, the runtimes that they start, and a kernel for a guest.
 DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containernetworking-plugins strace \
-	podman crun containerd busybox-static tcpdump etcd-server openssl \
+	podman crun containerd busybox-static tcpdump etcd-server ethtool openssl \
 	dbus-daemon dbus-bin python3-dbus python3-gi gir1.2-glib-2.0 python3-firewall python3-nftables \
 	$(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
 
