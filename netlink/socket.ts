@@ -6,6 +6,7 @@ import { ByteBuffer } from './buffer.ts'
 import { NetlinkError } from './error.ts'
 import { answer, flags, frame, messages, type Message, type Request } from './message.ts'
 import { refusal } from './refusal.ts'
+import { makeRoom } from './send-buffer.ts'
 
 // include/linux/socket.h, include/uapi/linux/netlink.h
 const AF_NETLINK = 16
@@ -13,12 +14,6 @@ const SOCK_RAW_CLOEXEC = 3 | 0o2000000
 const SOL_NETLINK = 270
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
-// include/uapi/asm-generic/socket.h
-const SOL_SOCKET = 1
-const SO_SNDBUF = 7
-const SO_SNDBUFFORCE = 32
-/** What a message may measure without asking: less than net.core.wmem_default of every kernel. */
-const DEFAULT_SEND_BUFFER = 1 << 16
 
 export const protocol = { route: 0, diagnosis: 4, netfilter: 12 } as const
 
@@ -162,7 +157,7 @@ export class Socket implements Disposable {
     const last = this.#sequence
     frame(out, end, ++this.#sequence, 0)
     // A transaction is one message, however long.
-    if (out.length > DEFAULT_SEND_BUFFER) this.#widen(2 * out.length)
+    makeRoom(this.#fd, out.length)
     this.#write(out.bytes)
 
     let first: NetlinkError | undefined
@@ -189,12 +184,6 @@ export class Socket implements Disposable {
   }
 
   [Symbol.dispose](): void { close(this.#fd) }
-
-  /** Makes room for a long message; in a user namespace only as far as net.core.wmem_max goes. */
-  #widen(bytes: number): void {
-    const forced = tolerate(['EPERM'], () => { setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes); return true })
-    if (!forced) setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUF, bytes)
-  }
 
   #write(requests: Uint8Array): void {
     if (this.#isBehind) this.#catchUp()

@@ -207,7 +207,9 @@ test('pairs without a bridge, and the link of a VLAN', { skip }, async t => {
     prevResult: result([{ name: 'eth0', sandbox: pod.path }], [{ address: `10.2.${i}.2/24`, interface: 0 }]),
   }), { containerId: `p${i}` }))
   const tagged = addContainer(t, host, 1, 2)
-  const interfaces = [...tagged.prevResult['interfaces'] as Json[], { name: `br1.${'1'.repeat(20)}` }, { name: 'br1.100' }]
+  const interfaces = [
+    ...tagged.prevResult['interfaces'] as Json[], { name: `br1.${'1'.repeat(20)}` }, { name: 'br1.100' },
+  ]
   node.call('ADD', tagged.pod, node.config({ prevResult: { ...tagged.prevResult, interfaces } }))
   const set = output(host, 'nft', ['list', 'set', 'inet', 'fairlead_firewall', 'confined'])
   t.same([...set.matchAll(/"([a-z]+[\d.]+)"/g)].map(([, name]) => name).sort(), ['br1.100', 'ptp0', 'ptp1'])

@@ -69,7 +69,9 @@ test('what runtimes send', { skip }, async t => {
     scene.call('DEL', undefined, config(scene, []))
   }
   const several = {
-    interfaces: [{ name: 'no name of a link' }, { name: 'eth1', sandbox: first.path }, { name: 'eth0', sandbox: first.path }],
+    interfaces: [
+      { name: 'no name of a link' }, { name: 'eth1', sandbox: first.path }, { name: 'eth0', sandbox: first.path },
+    ],
     ips: [0, 1, 2, 2].map((index, i) => ({ address: `10.1.2.${10 + i}/24`, interface: index })),
   }
   scene.call('ADD', first, config(scene, [web], { prevResult: several }))
@@ -131,8 +133,9 @@ test('a port is taken whichever backend has published it', { skip: skip || lacks
     scene.call('ADD', first, own)
     const before = rules()
     for (const mapping of [web, { ...web, hostIP: '192.0.2.1' }, { ...web, hostPort: 9000 }]) {
+      const message = /hostPort (8080|9000)\/tcp.* published by container c1 \(network net/
       t.throws(() => scene.call('ADD', sibling, neighbourly(scene, [mapping], { backend: another }), other),
-        { code: 100, message: /hostPort (8080|9000)\/tcp.* published by container c1 \(network net/ }, `${one}, ${another}`)
+        { code: 100, message }, `${one}, ${another}`)
       t.equal(rules(), before, 'nothing has changed')
     }
     scene.call('ADD', sibling, neighbourly(scene, [{ ...web, hostPort: 8079 }], { backend: another }), other)
