@@ -19,7 +19,11 @@ test('the device of an overlay', { skip: lacks('ip') || kernelLacks('vxlan') }, 
     ensureTunnel(host, spec)
     t.match(observe(host, 'ip', '-j', '-d', 'address', 'show', name), [{
       mtu: 1450, address: spec.mac, ifalias: 'fairlead:blue/', operstate: 'UNKNOWN',
-      linkinfo: { info_data: { id: 4097, port: 4789, local: '192.0.2.1', learning: false } },
+      linkinfo: {
+        info_data: {
+          id: 4097, port: 4789, local: '192.0.2.1', learning: false, udp_csum: false, udp_zero_csum6_tx: false,
+        },
+      },
       addr_info: [{ local: '10.210.1.0', prefixlen: 32 }, { local: 'fd00:210:1::', prefixlen: 128 }],
     }])
     t.equal(readSysctl(`ipv6/conf/${name}/accept_ra`), '0')

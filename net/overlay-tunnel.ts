@@ -47,7 +47,9 @@ const make = (host: Namespace, { vni, port, vtep, mac, mtu, network }: TunnelSpe
   }
   try {
     host.link.add({
-      name, mtu, address: mac, info: { kind: 'vxlan', id: vni, port, learning: 0, ...endSpec(vtep) },
+      name, mtu, address: mac,
+      // RFC 7348, section 5, wants none outside, over IPv4; few network cards cut packets up that have one.
+      info: { kind: 'vxlan', id: vni, port, learning: 0, udpChecksum: 0, ...endSpec(vtep) },
     })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
