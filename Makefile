@@ -9,7 +9,7 @@ DESTDIR ?=
 
 # What the tests observe with, the suite they compare with, the runtimes that they start, and a kernel for a guest.
 DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containernetworking-plugins strace \
-	podman crun containerd busybox-static tcpdump etcd-server ethtool openssl \
+	podman crun containerd busybox-static tcpdump etcd-server ethtool openssl wireguard-tools \
 	dbus-daemon dbus-bin python3-dbus python3-gi gir1.2-glib-2.0 python3-firewall python3-nftables \
 	$(if $(filter x86_64,$(shell uname -m)),user-mode-linux kmod)
 
@@ -44,7 +44,7 @@ conformance: root build ## judge a suite: make conformance BIN=/usr/lib/cni ARGS
 	@$(NODE) conformance/main.ts $(BIN) $(if $(filter $(PEER),$(BIN)),--known reference) $(ARGS)
 
 test-vm: root build ## kernel tests and conformance on a kernel with more drivers than this one; ARGS=all for every case
-	@tools/packages.sh containernetworking-plugins iproute2 nftables iptables iputils-ping tcpdump
+	@tools/packages.sh containernetworking-plugins iproute2 nftables iptables iputils-ping tcpdump wireguard-tools
 	@$(NODE) tools/vm/main.ts $(ARGS)
 
 vm-kernel: root node_modules/.package-lock.json ## build the kernel for test-vm (10 minutes, once); without it Debian's own is taken

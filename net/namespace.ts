@@ -39,6 +39,7 @@ export class Namespace implements Disposable {
   /** For what few plugins speak of, such as rules and queueing disciplines. */
   readonly rtnetlink: Socket
   #netfilter: Socket | undefined
+  #generic: Socket | undefined
 
   private constructor(path: string, own: boolean) {
     this.path = path
@@ -65,6 +66,9 @@ export class Namespace implements Disposable {
   /** The nfnetlink socket of this namespace, opened on first use. */
   get netfilter(): Socket { return this.#netfilter ??= this.run(() => new Socket(protocol.netfilter)) }
 
+  /** The generic netlink socket of this namespace, opened on first use. */
+  get generic(): Socket { return this.#generic ??= this.run(() => new Socket(protocol.generic)) }
+
   /** Runs `step` inside the namespace, for /proc/sys/net and sockets. It must not wait for anything asynchronous. */
   run<T>(step: () => T): T { return this.#own ? step() : within(this.fd, step) }
 
@@ -74,6 +78,7 @@ export class Namespace implements Disposable {
   [Symbol.dispose](): void {
     this.rtnetlink[Symbol.dispose]()
     this.#netfilter?.[Symbol.dispose]()
+    this.#generic?.[Symbol.dispose]()
     close(this.fd)
   }
 }

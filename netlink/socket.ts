@@ -15,7 +15,7 @@ const SOL_NETLINK = 270
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 
-export const protocol = { route: 0, diagnosis: 4, netfilter: 12 } as const
+export const protocol = { route: 0, diagnosis: 4, netfilter: 12, generic: 16 } as const
 
 const ENOBUFS = 105 // include/uapi/asm-generic/errno.h
 

@@ -42,6 +42,8 @@ export const kinds = {
     df: [29, choice(u8, { unset: 0, set: 1, inherit: 2 })],
   }),
   vrf: attrs({ table: [1, u32] }),
+  /** Its settings are not rtnetlink's: wireguard.ts. */
+  wireguard: attrs({}),
   dummy: attrs({}),
   ifb: attrs({}),
   /** Told only: made through /dev/net/tun. IFLA_TUN_* of include/uapi/linux/if_link.h. */

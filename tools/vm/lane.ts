@@ -21,7 +21,7 @@ export type Lane = { readonly count: Count; readonly outputs: readonly string[];
   | { readonly reason: string }
 
 /** What suite.ts can do, the longest first. */
-const parts = ['links', 'tests', 'faults', 'control-links', 'bridge', 'control-bridge']
+const parts = ['encryption', 'links', 'tests', 'faults', 'control-links', 'bridge', 'control-bridge']
 
 /** Each on a processor of its own, and not more than small machines have. */
 const GUESTS_AT_A_TIME = 2

@@ -46,6 +46,13 @@ const tests = (): void => {
   for (const file of all ? files : files.filter(isSkippedElsewhere)) run(file, [file])
 }
 
+/** Encrypted overlays, from the wire to several hosts with agents. */
+const encryption = (): void => {
+  for (const file of globSync('{netlink,net,agent,system}/*.kernel.test.ts').sort())
+    if (/\bkernelLacks\('wireguard'\)/.test(readFileSync(file, 'utf8')))
+      run(file, [file], { ...process.env, FAIRLEAD_BIN: ours })
+}
+
 /** Faults in the ADD of drivers that other kernels lack: of each call one, or of each ninth. */
 const faults = (): void => {
   const env = { ...process.env, FAIRLEAD_BIN: ours, FAIRLEAD_FAULTS: all ? '1' : '9' }
@@ -55,6 +62,7 @@ const faults = (): void => {
 
 const parts: Readonly<Record<string, () => void>> = {
   tests,
+  encryption,
   faults,
   links: () => judge('conformance of links', ours, '--plugins', present(ours)),
   bridge: () => judge('conformance of bridge with a VLAN', ours, ...withVlan),
