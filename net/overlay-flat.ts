@@ -2,9 +2,8 @@
 // its own link. The bridge answers ARP for addresses that are routed into the overlay, and an address of another host's
 // block that lives here has a route of its own.
 import { familyOf } from '#netlink/ip.ts'
-import { OwnedRoutes } from '#netlink/route/owned-route.ts'
-import { metricOf, routeKey } from './overlay-peer.ts'
-import { carriedOut, PROTOCOL, type Outcome } from './overlay-sync.ts'
+import { planTargets } from './overlay-routes.ts'
+import { carriedOut, type Outcome } from './overlay-sync.ts'
 import type { Namespace } from './namespace.ts'
 import { trySysctl, writeSysctl } from './sysctl.ts'
 
@@ -26,16 +25,5 @@ const singleAddress = (address: string): string => `${address}/${familyOf(addres
  * addresses that lead elsewhere are replaced, those on the bridge that are not listed removed.
  * @param bridge its index
  */
-export const syncResidents = (host: Namespace, bridge: number, addresses: readonly string[]): Outcome => {
-  const owned = new OwnedRoutes(host.rtnetlink, PROTOCOL)
-  const known = owned.list()
-  const wanted = new Map(addresses.map(singleAddress).map(dst => ({ dst, dev: bridge, priority: metricOf(dst) }))
-    .map(route => [routeKey(route), route]))
-  const here = new Set(known.filter(({ dev }) => dev === bridge).map(routeKey))
-  const all = new Set(known.map(routeKey))
-  const adding = [...wanted].filter(([key]) => !here.has(key))
-    .map(([key, route]) => all.has(key) ? owned.replacing(route) : owned.adding(route))
-  const removing = known.filter(route => route.dev === bridge && !wanted.has(routeKey(route)))
-    .map(route => owned.deleting(route))
-  return carriedOut(host, { adding, removing })
-}
+export const syncResidents = (host: Namespace, bridge: number, addresses: readonly string[]): Outcome =>
+  carriedOut(host, planTargets(host, bridge, addresses.map(address => ({ dst: singleAddress(address) }))))

@@ -13,6 +13,8 @@ export interface Peer {
   readonly mac: string
   /** What is behind it: the blocks that it owns, and single addresses of other hosts' blocks (`10.1.2.3/32`). */
   readonly prefixes: readonly string[]
+  /** Its public key and UDP port, which encrypted networks need: without they do not reach it. */
+  readonly wireguard?: { readonly key: string; readonly port: number } | undefined
   /** It is known to be dead: those who send to it get an error instead of silence. */
   readonly unreachable?: boolean | undefined
 }

@@ -53,7 +53,7 @@ const present = (host: Namespace, { index, vni }: Tunnel): Entries & { readonly 
 }
 
 /** What is to be made, and then what is to go; each in order. */
-interface Plan { readonly adding: readonly Request[]; readonly removing: readonly Request[] }
+export interface Plan { readonly adding: readonly Request[]; readonly removing: readonly Request[] }
 
 /** New ones from the bottom up, old ones from the top down: a route never leads to what is not known. */
 const planned = (

@@ -2,10 +2,9 @@
 import { errnoOf } from '#sys/errno.ts'
 import { familyOf } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
-import { scope } from '#netlink/route/route.ts'
 import { isNetworkLabel, networkLabel } from './attachment.ts'
 import type { Namespace } from './namespace.ts'
-import { trySysctl } from './sysctl.ts'
+import { settleLink } from './overlay-link.ts'
 
 /** What the device is to be. */
 export interface TunnelSpec {
@@ -85,46 +84,15 @@ const adopt = (host: Namespace, spec: TunnelSpec): Link => {
   return found
 }
 
-/** @throws Error when something else on this host has the port: a VXLAN device of another sort, or a program */
-const raise = (host: Namespace, index: number, { network, port }: TunnelSpec): void => {
-  try {
-    host.link.set(index, { up: true })
-  } catch (error) {
-    if (errnoOf(error) !== 'EADDRINUSE') throw error
-    throw new Error(
-      `network ${network}: UDP port ${port} is in use on this host: stop what uses it, or choose another port`,
-      { cause: error },
-    )
-  }
-}
-
-const addressesOf = (host: Namespace, index: number): string[] =>
-  host.addr.list(index).filter(address => address.scope === scope.global).map(({ address }) => address)
-
 /**
  * Makes sure of the device and of all that belongs to it; what is as it should be is not touched. A device that is
  * there with the network's VNI and port is taken over, under whatever name, unless it is labelled for something else.
  * @throws Error that says who has the VNI or the port; NetlinkError EOPNOTSUPP when the kernel has no VXLAN
  */
 export const ensureTunnel = (host: Namespace, spec: TunnelSpec): Link => {
-  const { index, name, alias, mtu, address, up } = adopt(host, spec)
-  const label = networkLabel(spec.network)
-  // The MTU first: below that of IPv6 the kernel forgets the settings of IPv6.
-  if (alias !== label || mtu !== spec.mtu || address !== spec.mac)
-    host.link.set(index, { alias: label, mtu: spec.mtu, address: spec.mac })
-  host.run(() => {
-    // Before it comes up: nothing but our own entries may say where packets go.
-    trySysctl(`ipv6/conf/${name}/disable_ipv6`, spec.ipv6 ? '0' : '1')
-    trySysctl(`ipv6/conf/${name}/accept_ra`, '0')
-    trySysctl(`ipv6/conf/${name}/addr_gen_mode`, '1') // no link-local address: it would only be announced to nobody
-    trySysctl(`ipv4/conf/${name}/send_redirects`, '0')
-  })
-  if (!up) raise(host, index, spec)
-  const now = addressesOf(host, index)
-  for (const wanted of spec.addresses.filter(text => !now.includes(text)))
-    host.addr.ensure({ index, address: wanted, noDad: wanted.includes(':') })
-  for (const stale of now.filter(text => !spec.addresses.includes(text))) host.addr.del({ index, address: stale })
-  return host.link.at(index)
+  const { network, port } = spec
+  return settleLink(host, adopt(host, spec), { ...spec, label: networkLabel(network) }, () =>
+    new Error(`network ${network}: UDP port ${port} is in use on this host: stop what uses it, or choose another port`))
 }
 
 /** Removes the device, and with it all entries about peers but unreachable routes; fine when there is none. */

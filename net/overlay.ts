@@ -21,9 +21,11 @@ export interface OverlayState extends Outcome, Fit { readonly link: Link }
 
 const LEAST_IPV6_MTU = 1280 // RFC 8200, section 5; below it the kernel takes IPv6 off the link
 
-/** @throws Error naming the tunnel end whose way is too narrow */
-const refuseNarrow = ({ network, vtep, ipv6 }: Overlay, { mtu, narrowest = vtep }: Fit): void => {
-  if (mtu >= LEAST_IPV6_MTU || !ipv6 && familyOf(vtep) === 'ipv4') return
+/** @param needsIpv6 whether IPv6 goes over the device @throws Error naming the tunnel end whose way is too narrow */
+export const refuseNarrow = (
+  { network, vtep }: Pick<Overlay, 'network' | 'vtep'>, { mtu, narrowest = vtep }: Fit, needsIpv6: boolean,
+): void => {
+  if (mtu >= LEAST_IPV6_MTU || !needsIpv6) return
   throw new Error(
     `network ${network}: packets of ${mtu} bytes fit the way to ${narrowest}, but IPv6 needs ${LEAST_IPV6_MTU}: ` +
     'raise the MTU of the underlay, or use IPv4 inside and below',
@@ -40,8 +42,8 @@ export const ensureOverlay = (host: Namespace, overlay: Overlay, peers: readonly
   const { vni, vtep } = overlay
   const found = overlayMtu(host, vtep, peers.map(peer => peer.vtep))
   const fit = { ...found, mtu: overlay.mtu ?? found.mtu }
-  refuseNarrow(overlay, fit)
   const ipv6 = overlay.ipv6 || familyOf(vtep) === 'ipv6'
+  refuseNarrow(overlay, fit, ipv6)
   const link = ensureTunnel(host, { ...overlay, ipv6, mtu: fit.mtu })
   return { ...fit, link, ...syncPeers(host, { index: link.index, vni }, peers) }
 }

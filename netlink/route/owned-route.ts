@@ -24,7 +24,7 @@ const via: Codec<string> = {
 }
 
 const routeAttrs = attrs({
-  dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32],
+  dst: [1, ip], oif: [4, u32], gateway: [5, ip], priority: [6, u32], prefSrc: [7, ip],
   via: [18, via],
 })
 
@@ -37,6 +37,8 @@ export interface OwnedRoute {
   readonly dev?: number | undefined
   /** IPv4 may go by an IPv6 gateway, not the other way round. */
   readonly via?: string | undefined
+  /** The address that the host itself sends from, one of its own. */
+  readonly src?: string | undefined
   /** The metric: lower wins. The kernel takes 0 of IPv6 for 1024. */
   readonly priority?: number | undefined
 }
@@ -74,12 +76,12 @@ export class OwnedRoutes {
       const any = head.family === familyNumber('ipv6') ? '::' : '0.0.0.0'
       return [{
         dst: `${found.dst ?? any}/${head.dstLength}`, priority: found.priority, via: found.gateway ?? found.via,
-        dev: head.type === RTN_UNREACHABLE ? undefined : found.oif,
+        src: found.prefSrc, dev: head.type === RTN_UNREACHABLE ? undefined : found.oif,
       }]
     }).flat()
   }
 
-  #request(verb: string, type: number, flag: number, { dst, dev, via: gateway, priority }: OwnedRoute): Request {
+  #request(verb: string, type: number, flag: number, { dst, dev, via: gateway, src, priority }: OwnedRoute): Request {
     const [network = '', length = ''] = dst.split('/')
     const family = familyOf(network)
     const protocol = this.#protocol
@@ -94,7 +96,7 @@ export class OwnedRoutes {
           flags: gateway === undefined ? 0 : RTNH_F_ONLINK,
         })
         routeAttrs.encode(out, {
-          dst: Number(length) > 0 ? network : undefined, oif: dev, priority,
+          dst: Number(length) > 0 ? network : undefined, oif: dev, priority, prefSrc: src,
           gateway: sameFamily ? gateway : undefined, via: sameFamily ? undefined : gateway,
         })
       },
