@@ -108,7 +108,12 @@ const address = (
 
 const named = (key: number) => {
   const field: Field = { type: 'ifname', requires: [], load: dreg => ({ kind: 'meta', key, dreg }) }
-  return { ...field, ...equality(field), ...lookups(field) }
+  return {
+    ...field, ...equality(field), ...lookups(field),
+    /** `FIELD != "TEXT*"` */
+    beginsNot: (start: string): Expr[] =>
+      [field.load(NFT_REG_1), compare(CMP_NEQ, new TextEncoder().encode(start))],
+  }
 }
 
 const hardware = (offset: number) => {
@@ -188,6 +193,12 @@ export const isFromElsewhere: readonly Expr[] = [
 export const isFromItsLink: readonly Expr[] = [
   { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_OIF, flags: FIB_F_SADDR | FIB_F_IIF },
   compare(CMP_NEQ, new Uint8Array(4)),
+]
+
+/** `fib saddr . iif oif 0`: the answer would leave by another link, or not at all. */
+export const isFromWrongLink: readonly Expr[] = [
+  { kind: 'fib', dreg: NFT_REG_1, result: FIB_RESULT_OIF, flags: FIB_F_SADDR | FIB_F_IIF },
+  compare(CMP_EQ, new Uint8Array(4)),
 ]
 
 /**
