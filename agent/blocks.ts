@@ -6,6 +6,7 @@
 // makes an earlier removal of it fail.
 import { blockKey, settledKey } from './layout.ts'
 import type { Member } from './member.ts'
+import type { NetworkConfig } from './network.ts'
 import { viewNetwork, type NetworkView } from './network-view.ts'
 import { OverlayError, Unsettled } from './overlay-error.ts'
 import { freeBlocks, isBlockOf, type Range } from './range.ts'
@@ -92,9 +93,16 @@ const claim = async (
 export const claimBlock = (member: Member, name: string, range: Range, options: Options = {}): Promise<string> =>
   member.inTurn(() => claim(member, name, range, options))
 
-/** Gets at least one block of every range of a network. @throws as claimBlock */
-export const ensureBlocks = (member: Member, name: string): Promise<readonly string[]> => member.inTurn(async () => {
+/**
+ * Gets at least one block of every range of a network.
+ * @param approve throws when this host can have no part in a network of this kind: then nothing is claimed
+ * @throws as claimBlock
+ */
+export const ensureBlocks = (
+  member: Member, name: string, approve: (config: NetworkConfig) => void = () => undefined,
+): Promise<readonly string[]> => member.inTurn(async () => {
   const view = await viewNetwork(member, name)
+  approve(view.config)
   for (const range of view.config.ranges) {
     const blocks = member.share(name)?.blocks ?? []
     if (!blocks.some(block => isBlockOf(range, block))) await claim(member, name, range, { view })

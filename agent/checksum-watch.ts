@@ -69,11 +69,11 @@ export class ChecksumWatch implements Disposable {
     this.#places.clear()
   }
 
-  get #devices(): readonly string[] { return this.#here.locals.flatMap(({ device }) => device?.name ?? []) }
+  get #devices(): readonly string[] { return this.#here.networks.overVxlan.flatMap(({ device }) => device?.name ?? []) }
 
   /** Has a socket in each network, at the address and on the device that it has now. */
   #look(): void {
-    const locals = new Map(this.#here.locals.map(local => [local.name, local]))
+    const locals = new Map(this.#here.networks.overVxlan.map(local => [local.name, local]))
     for (const [name, place] of this.#places) {
       const device = locals.get(name)?.device
       if (device?.index === place.link && device.address === place.address) continue
@@ -121,7 +121,7 @@ export class ChecksumWatch implements Disposable {
     const { checksums, picture } = this.#here
     const isDue = now >= this.#next || picture.hostCount > this.#silent
     if (!isDue || checksums.isOff || picture.hostCount < 2) return
-    for (const local of shuffled(this.#here.locals)) {
+    for (const local of shuffled(this.#here.networks.overVxlan)) {
       const socket = this.#places.get(local.name)?.socket
       const targets = socket && this.#targetsIn(local.name, socket.own.address)
       if (targets === undefined || targets.length === 0) continue

@@ -27,17 +27,20 @@ const ownAddress = (block: string): string =>
   `${nthAddress(parsePrefix(block)!, 0)}/${familyOf(block) === 'ipv4' ? 32 : 128}`
 
 /** What the host sends from itself: the first address of its first block of each family. */
-const ownAddresses = ({ blocks }: Share): readonly string[] => (['ipv4', 'ipv6'] as const).flatMap(family => {
+export const ownAddresses = ({ blocks }: Share): readonly string[] => (['ipv4', 'ipv6'] as const).flatMap(family => {
   const first = blocks.find(block => familyOf(block) === family)
   return first === undefined ? [] : [ownAddress(first)]
 })
 
-/** `address`: what the host sends from, of one family. */
-interface Device {
+/**
+ * The device over which the other hosts are reached; `mtu` is of packets inside.
+ * `address`: what the host sends from, of one family; undefined where it is not asked for.
+ */
+export interface Device {
   readonly index: number
   readonly name: string
   readonly mtu: number
-  readonly address: string | undefined
+  readonly address?: string | undefined
 }
 
 export class LocalNetwork {
@@ -53,6 +56,12 @@ export class LocalNetwork {
   }
 
   get device(): Device | undefined { return this.#device }
+
+  /** The network shares a device with others, which was seen to: see encryption.ts. */
+  place(device: Device | undefined, troubles: readonly string[]): void {
+    this.#device = device
+    this.troubles = troubles
+  }
 
   /** Sees to the device alone: for as long as nobody knows what the peers are, those that are there stay. */
   prepare(share: Share): void {
@@ -97,10 +106,10 @@ export class LocalNetwork {
   /** Writes the file for the plugin, when something in it is new. */
   write(share: Share, reserved: readonly string[], drained: string | undefined): void {
     if (this.#device === undefined) return
-    const { config: { vni, port, addressing, internal = false, ranges }, blocks, statics } = share
+    const { config: { vni, port, addressing, internal = false, encryption = 'none', ranges }, blocks, statics } = share
     const file: RunFile = {
-      network: this.name, vni, port, device: this.#device.name, mtu: this.#device.mtu, addressing, internal, ranges,
-      blocks, reserved: [...reserved].sort(),
+      network: this.name, vni, port, device: this.#device.name, mtu: this.#device.mtu, addressing, internal, encryption,
+      ranges, blocks, reserved: [...reserved].sort(),
       statics: statics.filter(({ granted }) => granted).map(({ ip, container, ifname }) => ({ ip, container, ifname })),
       ...drained === undefined ? {} : { drained },
     }

@@ -1,17 +1,15 @@
 // Keeps this host a member of its cluster: joins, gives signs of life, joins again when the store has forgotten it.
 import { setTimeout } from 'node:timers/promises'
-import { version } from '#cni/release.ts'
 import { foundCluster, HoldDown, settle } from './cluster.ts'
 import { becomeJanitor, sweep } from './janitor.ts'
 import { ALIVE_FOR, join, publish, stayAlive } from './membership.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { OverlayHost } from './overlay-host.ts'
-import { written, type HostFacts } from './records.ts'
+import { written } from './records.ts'
 import { isLocal } from './store-choice.ts'
 import { Backoff } from './store/backoff.ts'
 import type { Lease, Store } from './store/store.ts'
 import { isTrouble } from './store/store-error.ts'
-import { factsOf } from './underlay.ts'
 
 const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
@@ -97,21 +95,16 @@ export class MembershipKeeper {
   /** Tells the others where this host is now, unless they know. @throws OverlayError, StoreError: try again */
   async publish(): Promise<void> {
     const { member } = this.#here
-    const facts = this.#facts
+    const { facts } = this.#here
     if (member === undefined || written(facts) === this.#published) return
     await publish(member, facts)
     this.#published = written(facts)
   }
 
-  get #facts(): HostFacts {
-    const { underlay, settings } = this.#here
-    return factsOf(underlay, settings, version)
-  }
-
   async #join(): Promise<void> {
     const { settings, keeper } = this.#here
     if (isLocal(settings)) await foundCluster(this.#store)
-    const facts = this.#facts
+    const { facts } = this.#here
     const { member, lease } = await join(this.#store, keeper, settings.hostId, facts)
     this.#lease = lease
     this.#published = written(facts)

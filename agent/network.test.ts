@@ -28,6 +28,8 @@ void test('what cannot be', async t => {
     [range('10.1.0.0/16', 31), /blockLength 31/],
     [{ ranges: [{ subnet: '10.1.0.0/16' }, { subnet: '10.1.2.0/24' }] }, /overlaps ranges\[0\]/],
     [{ ...range('10.1.0.0/16'), vni: 2 ** 24 }, /^vni 16777216 is not/],
+    [{ ...range('10.1.0.0/16'), encryption: 'rot13' as 'none' }, /^encryption "rot13" is not known/],
+    [{ ...range('10.1.0.0/16'), encryption: 'wireguard', port: 4789 }, /^port 4789 with encryption wireguard/],
   ]
   for (const [wish, message] of wrong)
     await t.rejects(createNetwork(store, 'net', wish), { name: 'OverlayError', obstacle: 'invalid', message })

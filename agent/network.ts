@@ -11,6 +11,8 @@ import { absent, holding, put, remove, unchanged } from './store/transaction.ts'
 export type Addressing = 'hostSubnet' | 'flat'
 
 /** `vni` names the network on the wire, `port` is the UDP port of its packets. */
+export const encryptions = ['none', 'wireguard'] as const
+
 export interface NetworkConfig {
   readonly vni: number
   readonly port: number
@@ -18,7 +20,8 @@ export interface NetworkConfig {
   /** One per family at most in mode hostSubnet. */
   readonly ranges: readonly Range[]
   readonly mtu?: number
-  readonly encryption?: 'none' | 'wireguard'
+  /** Of packets between hosts; `none` unless stated. WireGuard takes the place of VXLAN. */
+  readonly encryption?: typeof encryptions[number]
   readonly internal?: boolean
   /** The network is being removed: nobody gets addresses of it any more. */
   readonly leaving?: boolean
@@ -78,6 +81,14 @@ const vniFor = (wish: NetworkWish, isTaken: (vni: number) => boolean): number =>
   return vni
 }
 
+const requireEncryption = ({ encryption = 'none', port }: NetworkWish): void => {
+  if (!encryptions.includes(encryption))
+    throw invalid(`encryption ${JSON.stringify(encryption)} is not known`, `one of ${encryptions.join(', ')}`)
+  if (isEncrypted({ encryption }) && port !== undefined)
+    throw invalid(`port ${port} with encryption ${encryption}: all encrypted networks of a host share one port`,
+      'leave it out; it is the agent\'s wireguard-port')
+}
+
 /** The configuration of a network in the store. */
 export const configOf = (entry: Entry): NetworkConfig => recordOf<NetworkConfig>(entry) as NetworkConfig
 
@@ -104,6 +115,7 @@ const requireRoom = (name: string, ranges: readonly Range[], others: ReadonlyMap
 export const createNetwork = async (store: Store, name: string, wish: NetworkWish): Promise<NetworkConfig> => {
   if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
     throw invalid(`network name ${JSON.stringify(name)} is not letters and digits`)
+  requireEncryption(wish)
   const addressing = wish.addressing ?? 'hostSubnet'
   const ranges = rangesOf(wish, addressing)
   for (;;) {
@@ -126,6 +138,9 @@ export const createNetwork = async (store: Store, name: string, wish: NetworkWis
     if (succeeded) return config
   }
 }
+
+/** Whether packets of a network between hosts are encrypted. */
+export const isEncrypted = ({ encryption }: Pick<NetworkConfig, 'encryption'>): boolean => encryption === 'wireguard'
 
 const usersOf = async (store: Store, name: string): Promise<readonly string[]> => {
   const found = await Promise.all([blocksPrefix(name), staticsPrefix(name)].map(prefix => store.list(prefix)))

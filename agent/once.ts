@@ -1,7 +1,6 @@
 // One request without a resident agent: for tests, and small clusters that hardly change. Other hosts' changes are seen
 // with the next request only.
 import type { Namespace } from '#net/namespace.ts'
-import { version } from '#cni/release.ts'
 import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
 import { foundCluster } from './cluster.ts'
 import { alive, clusterKey, root } from './layout.ts'
@@ -11,7 +10,7 @@ import { answerTo, tendStatics } from './requests.ts'
 import type { Settings } from './settings.ts'
 import { isLocal, openStore } from './store-choice.ts'
 import { put } from './store/transaction.ts'
-import { factsOf, findUnderlay } from './underlay.ts'
+import { findUnderlay } from './underlay.ts'
 
 /** Whether a request could be carried out; touches nothing. */
 export const statusOnce = async (settings: Settings, host: Namespace): Promise<Answer> => {
@@ -40,7 +39,7 @@ export const runOnce = async (
   let obstacle: string | undefined
   try {
     if (isLocal(settings)) await foundCluster(store)
-    const { member, lease } = await join(store, here.keeper, settings.hostId, factsOf(here.underlay, settings, version))
+    const { member, lease } = await join(store, here.keeper, settings.hostId, here.facts)
     // Nobody renews it, and yet this host is not to be taken for one that has gone.
     await store.commit(member.conditions, [put(alive.key(member.host), member.memory.token)])
     await lease.revoke()

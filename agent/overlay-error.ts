@@ -10,10 +10,11 @@
  * - `taken`: the address, the VNI or the name is somebody else's.
  * - `exhausted`: every block has an owner.
  * - `alive`: the host to be removed is running.
+ * - `unsupported`: this host's kernel lacks what the network needs.
  * - `invalid`: the configuration cannot mean anything.
  */
 export type Obstacle = 'no-cluster' | 'foreign-cluster' | 'host-taken' | 'removed' | 'unsettled' | 'no-network'
-  | 'taken' | 'exhausted' | 'alive' | 'invalid'
+  | 'taken' | 'exhausted' | 'alive' | 'unsupported' | 'invalid'
 
 /** `message` says what is wrong in one line, `advice` what to do. */
 export class OverlayError extends Error {

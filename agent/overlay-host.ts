@@ -1,28 +1,27 @@
 // This host as its agent sees it: what the store says of all hosts, what is this one's own, and the kernel and the
 // files for the plugin, which follow from both. Nothing here waits for anything, and nothing here asks the store.
-import { changeGuard, ensureGuard, isGuarded } from '#net/overlay-guard.ts'
-import { ensureInternal } from '#net/overlay-internal.ts'
+import { changeGuard, isGuarded } from '#net/overlay-guard.ts'
 import type { Namespace } from '#net/namespace.ts'
+import type { Peer } from '#net/overlay-peer.ts'
 import { makeDirectory } from '#sys/file.ts'
 import { ChecksumOffload } from './checksum-offload.ts'
+import { collectGarbage } from './garbage.ts'
+import { guardNetworks, sealNetworks } from './host-rules.ts'
 import { LeaseRecords } from './lease-records.ts'
-import { LocalNetwork, type Ground } from './local-network.ts'
+import type { Ground } from './local-network.ts'
+import { LocalNetworks } from './local-networks.ts'
 import type { Member } from './member.ts'
 import { memoryFile, type MemoryKeeper, type Share } from './memory.ts'
+import { isEncrypted, type NetworkConfig } from './network.ts'
 import { Picture, type Changed } from './picture.ts'
+import type { HostFacts } from './records.ts'
 import type { Settings } from './settings.ts'
 import type { Entry, Event } from './store/store.ts'
-import { findUnderlay, tunnelMac, type Underlay } from './underlay.ts'
+import { factsOf, findUnderlay, tunnelMac, type Underlay } from './underlay.ts'
 
 const PRIVATE = 0o700
 
 const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
-
-/** Gives memory back that a listing of thousands of hosts has taken; only one of the runtimes can be asked to. */
-export const collectGarbage = (): void => {
-  const { Bun } = globalThis as { readonly Bun?: { gc(force: boolean): void } }
-  Bun?.gc(true)
-}
 
 export class OverlayHost {
   readonly settings: Settings
@@ -32,8 +31,8 @@ export class OverlayHost {
   readonly checksums: ChecksumOffload
   readonly counts = { synchronisations: 0, changes: 0, mended: 0, refused: 0, lastSync: 0 }
   readonly say: (line: string) => void
-  readonly #networks = new Map<string, LocalNetwork>()
   #ground: Ground
+  #networks: LocalNetworks
   /** Whether the picture is one of the store's, of now or of the last time that it was there. */
   #knows = false
   #member: Member | undefined
@@ -51,8 +50,11 @@ export class OverlayHost {
     const { hostId, runDirectory } = settings
     const underlay = findUnderlay(host, settings)
     this.#ground = { host, underlay, mac: tunnelMac(hostId), runDirectory, checksums: this.checksums }
+    this.#networks = new LocalNetworks(this.#ground, settings)
   }
 
+  /** The networks here as the kernel has them. */
+  get networks(): LocalNetworks { return this.#networks }
   get underlay(): Underlay { return this.#ground.underlay }
   get member(): Member | undefined { return this.#member }
   get drained(): string | undefined { return this.#drained }
@@ -60,28 +62,30 @@ export class OverlayHost {
   /** What is this host's own, by network. */
   get shares(): Readonly<Record<string, Share>> { return (this.#member?.memory ?? this.keeper.read())?.shares ?? {} }
 
-  get troubles(): readonly string[] {
-    return [...this.#networks.values()]
-      .flatMap(({ name, troubles }) => troubles.map(text => `network ${name}: ${text}`))
-  }
-
-  get locals(): readonly LocalNetwork[] { return [...this.#networks.values()] }
-
-  /** The devices of all networks here, by index. */
-  get devices(): ReadonlySet<number> {
-    return new Set([...this.#networks.values()].flatMap(({ device }) => device?.index ?? []))
+  /** What the other hosts are to know of this one. */
+  get facts(): HostFacts {
+    const isNeeded = Object.keys(this.#encrypted).length > 0
+    return factsOf(this.underlay, this.settings, isNeeded ? this.#networks.encryption.publicKey : undefined)
   }
 
   records(network: string): LeaseRecords { return new LeaseRecords(this.settings.leases, network) }
+
+  /** Whether this host can have a part in such a network. @throws OverlayError `unsupported` */
+  approve(network: string, config: Pick<NetworkConfig, 'encryption'>): void {
+    this.#networks.encryption.approve(network, config)
+  }
 
   /**
    * After a start, before the store was asked: containers can be started from what is known to be this host's own.
    * Entries about other hosts that are in the kernel stay as they are.
    */
   restore(): void {
+    this.#seal()
+    this.#syncEncrypted()
     for (const [name, share] of Object.entries(this.shares)) {
       this.#attempt(name, () => {
-        this.#network(name).prepare(share)
+        this.approve(name, share.config)
+        if (!isEncrypted(share.config)) this.#networks.at(name).prepare(share)
         this.write(name)
       })
     }
@@ -123,8 +127,9 @@ export class OverlayHost {
   syncAll(): number {
     const start = performance.now()
     let changes = 0
-    for (const name of Object.keys(this.shares)) changes += this.sync(name)
-    for (const name of this.#networks.keys()) if (this.shares[name] === undefined) this.#networks.delete(name)
+    for (const [name, { config }] of Object.entries(this.shares)) if (!isEncrypted(config)) changes += this.sync(name)
+    changes += this.#syncEncrypted()
+    this.#networks.forgetOthers(this.shares)
     this.#guard()
     this.counts.synchronisations++
     this.counts.lastSync = performance.now() - start
@@ -136,14 +141,14 @@ export class OverlayHost {
   sync(name: string, isNew = false): number {
     const share = this.shares[name]
     if (share === undefined) return 0
-    const changes = this.#attempt(name, () => {
-      const local = this.#network(name)
+    const changes = isEncrypted(share.config) ? this.#syncEncrypted() : this.#attempt(name, () => {
+      this.approve(name, share.config)
+      const local = this.#networks.at(name)
       if (!this.#knows) {
         local.prepare(share)
         return 0
       }
-      const peers = this.#drained === undefined ? this.picture.peersIn(name) : []
-      const { added, removed, refused } = local.sync(share, peers)
+      const { added, removed, refused } = local.sync(share, this.#peersIn(name))
       this.counts.refused += refused.length
       return added + removed
     }) ?? 0
@@ -157,7 +162,7 @@ export class OverlayHost {
     const share = this.shares[name]
     if (share === undefined) return
     const { guests } = this.records(name)
-    this.#network(name).write(share, [...new Set([...guests, ...also])], this.#drained)
+    this.#networks.at(name).write(share, [...new Set([...guests, ...also])], this.#drained)
   }
 
   /** Whether the underlay has changed: then it has to be told to the others. @throws OverlayError when it has gone */
@@ -167,26 +172,19 @@ export class OverlayHost {
     if (now.vtep === vtep && now.mtu === mtu && now.index === index) return false
     this.say(`underlay: ${now.vtep}, MTU ${now.mtu} (was ${vtep}, ${mtu})`)
     this.#ground = { ...this.#ground, underlay: now }
-    this.#networks.clear()
+    this.#networks = new LocalNetworks(this.#ground, this.settings)
     return true
   }
 
   /** Has the plugin ask before it hands out another address of a network. */
-  withdraw(name: string): void { this.#network(name).withdraw() }
+  withdraw(name: string): void { this.#networks.at(name).withdraw() }
 
   /** Removes a network from this host. @param share what it was */
   remove(name: string, share: Share): void {
-    this.#network(name).remove(share)
-    this.#networks.delete(name)
+    this.#networks.at(name).remove(share)
+    this.#networks.forget(name)
+    this.#syncEncrypted()
     this.#guard()
-  }
-
-  #network(name: string): LocalNetwork {
-    const known = this.#networks.get(name)
-    if (known !== undefined) return known
-    const network = new LocalNetwork(name, this.#ground)
-    this.#networks.set(name, network)
-    return network
   }
 
   #followPeers({ peers, vteps, isUnclear }: Changed): void {
@@ -201,24 +199,43 @@ export class OverlayHost {
     for (const { network, before, after } of peers) {
       const share = shares[network]
       if (share === undefined) continue
-      const change = () => this.#network(network).change(share, before, after)
+      const change = () => this.#networks.change(network, share, before, after)
       const done = isUnclear ? undefined : this.#attempt(network, change)
       if (done === undefined) this.sync(network)
     }
   }
 
   #guard(): void {
-    const shares = Object.entries(this.shares)
-    if (shares.length === 0) return
-    this.#attempt('all', () => {
-      ensureGuard(this.host, {
-        ports: [...new Set(shares.map(([, { config }]) => config.port))], vteps: this.picture.vteps,
-        tunnels: [...this.#networks.values()].flatMap(({ device }) => device?.name ?? []),
-      })
-      const internal = shares.map(([, { config }]) => config).filter(config => config.internal === true)
-      ensureInternal(this.host, internal.map(({ ranges }) => ranges.map(({ subnet }) => subnet)))
-    })
+    this.#seal()
+    if (this.#configs.length === 0) return
+    const devices = this.#networks.devices.map(({ name }) => name)
+    this.#attempt('all', () => guardNetworks(this.host, this.#configs, this.picture.vteps, devices))
   }
+
+  #seal(): void { this.#attempt('all', () => sealNetworks(this.host, this.underlay, this.#configs)) }
+
+  get #configs(): readonly NetworkConfig[] { return Object.values(this.shares).map(({ config }) => config) }
+
+  get #encrypted(): Readonly<Record<string, Share>> {
+    return Object.fromEntries(Object.entries(this.shares).filter(([, { config }]) => isEncrypted(config)))
+  }
+
+  /** Brings all encrypted networks in step, or, without knowledge of other hosts, their device alone. */
+  #syncEncrypted(): number {
+    const shares = this.#encrypted
+    const names = Object.keys(shares)
+    const changes = this.#attempt(names.join(', ') || 'all', () => {
+      const peersIn = this.#knows ? (name: string) => this.#peersIn(name) : undefined
+      const { added, removed, refused } = this.#networks.syncEncrypted(shares, peersIn)
+      this.counts.refused += refused.length
+      return added + removed
+    })
+    for (const name of names) this.write(name)
+    return changes ?? 0
+  }
+
+  /** The others take no packets of a host that was removed. */
+  #peersIn(name: string): readonly Peer[] { return this.#drained === undefined ? this.picture.peersIn(name) : [] }
 
   /** One network that cannot be brought in step keeps none of the others from it. */
   #attempt<T>(name: string, step: () => T): T | undefined {

@@ -33,6 +33,22 @@ void test('a listing', async t => {
   t.same(picture.peersIn('red'), [])
 })
 
+void test('keys of encryption', async t => {
+  const picture = begun()
+  const key = `${'A'.repeat(42)}E=`
+  const wireguardOf = (extra: object) => {
+    const [name, facts] = host('a', 2)
+    return picture.apply([put(name, { ...facts, ...extra })]).peers[0]!.after[0]!.wireguard
+  }
+  t.same(wireguardOf({ wireguardKey: key, wireguardPort: 51820 }), { key, port: 51820 })
+  for (const wrong of [
+    {}, { wireguardKey: key }, { wireguardPort: 1 }, { wireguardKey: key, wireguardPort: 0 },
+    { wireguardKey: key, wireguardPort: '7' }, { wireguardKey: key, wireguardPort: 1.5 },
+    { wireguardKey: `${'A'.repeat(42)}B=`, wireguardPort: 7 }, { wireguardKey: 7, wireguardPort: 7 },
+    { wireguardKey: `${key}\n${key}`, wireguardPort: 7 },
+  ]) t.equal(wireguardOf(wrong), undefined, JSON.stringify(wrong))
+})
+
 void test('events', async t => {
   const picture = begun()
   t.same(picture.apply([put(...block('10.1.3.0/24', 'b'))]).peers,

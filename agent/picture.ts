@@ -53,7 +53,14 @@ export interface Changed {
   readonly isUnclear: boolean
 }
 
-type HostView = Pick<HostRecord, 'token' | 'vtep4' | 'vtep6' | 'mac'>
+type HostView = Pick<HostRecord, 'token' | 'vtep4' | 'vtep6' | 'mac'> & Pick<Peer, 'wireguard'>
+
+const KEY = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/ // base64 of 32 bytes
+
+/** A host's part in encryption; a key or a port that is none counts as missing. */
+const wireguardIn = ({ wireguardKey: key, wireguardPort: port = 0 }: Partial<HostRecord>): Peer['wireguard'] =>
+  typeof key === 'string' && KEY.test(key) && Number.isInteger(port) && port > 0 && port < 65536
+    ? { key, port } : undefined
 
 const claimIn = (part: 'blocks' | 'static', entry: Entry): Claim | undefined => {
   if (part === 'blocks') {
@@ -176,8 +183,9 @@ export class Picture {
   peer(network: string, host: string): Peer | undefined {
     const vtep = this.vtepOf(host)
     const prefixes = this.networks.get(network)?.prefixesOf(host) ?? []
-    const mac = this.#hosts.get(host)?.mac
-    return vtep === undefined || mac === undefined || prefixes.length === 0 ? undefined : { vtep, mac, prefixes }
+    const { mac, wireguard } = this.#hosts.get(host) ?? {}
+    return vtep === undefined || mac === undefined || prefixes.length === 0
+      ? undefined : { vtep, mac, prefixes, ...wireguard && { wireguard } }
   }
 
   peersIn(network: string): Peer[] {
@@ -194,8 +202,12 @@ export class Picture {
     if (host !== undefined) {
       if (entry === undefined) this.#hosts.delete(host)
       else {
-        const { token = '', vtep4, vtep6, mac } = recordOf<HostRecord>(entry)
-        this.#hosts.set(host, { token, ...vtep4 && { vtep4 }, ...vtep6 && { vtep6 }, ...mac && { mac } })
+        const record = recordOf<HostRecord>(entry)
+        const { token = '', vtep4, vtep6, mac } = record
+        const wireguard = wireguardIn(record)
+        this.#hosts.set(host, {
+          token, ...vtep4 && { vtep4 }, ...vtep6 && { vtep6 }, ...mac && { mac }, ...wireguard && { wireguard },
+        })
       }
     } else if (living !== undefined) {
       if (entry === undefined) this.alive.delete(living)

@@ -6,7 +6,8 @@ import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
 import { claimBlock, ensureBlocks, releaseBlock } from './blocks.ts'
 import type { Member } from './member.ts'
 import { withShare } from './memory.ts'
-import { createNetwork, type NetworkWish } from './network.ts'
+import { publish } from './membership.ts'
+import { createNetwork, isEncrypted, type NetworkWish } from './network.ts'
 import { viewNetwork } from './network-view.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { OverlayHost } from './overlay-host.ts'
@@ -38,12 +39,15 @@ const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Pro
   const { network, config } = request
   for (;;) {
     try {
-      await ensureBlocks(member, network)
+      await ensureBlocks(member, network, found => here.approve(network, found))
+      // The others need the key before packets of this network can come.
+      if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
       here.sync(network, true)
       return done
     } catch (error) {
       const isMissing = error instanceof OverlayError && error.obstacle === 'no-network'
       if (!isMissing || config === undefined && !isLocal(here.settings)) throw error
+      here.approve(network, config as NetworkWish | undefined ?? {})
       await make(here, member, request)
     }
   }
@@ -137,7 +141,7 @@ const requireMember = ({ member, drained }: OverlayHost, why: () => string | und
 
 const status = (here: OverlayHost, obstacle: string | undefined): Answer => ({
   ok: true, host: here.settings.hostId, vtep: here.underlay.vtep, hosts: here.picture.hostCount,
-  networks: Object.keys(here.shares), troubles: here.troubles,
+  networks: Object.keys(here.shares), troubles: here.networks.troubles,
   checksumOffload: here.checksums.isOff ? 'off' : 'on',
   ...obstacle === undefined ? {} : { obstacle },
 })
@@ -151,7 +155,11 @@ export const answerTo = async (
   here: OverlayHost, request: Request, obstacle: () => string | undefined,
 ): Promise<Answer> => {
   try {
-    if (request.op === 'status') return status(here, here.drained ?? obstacle())
+    if (request.op === 'status') {
+      const { network = '' } = request
+      here.approve(network, here.picture.networks.get(network)?.config ?? {})
+      return status(here, here.drained ?? obstacle())
+    }
     const member = requireMember(here, obstacle)
     switch (request.op) {
       case 'join': return await join(here, member, request)

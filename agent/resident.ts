@@ -8,11 +8,12 @@ import { socketPath, type Request } from '#plugins/overlay/agent-socket.ts'
 import { ChecksumWatch } from './checksum-watch.ts'
 import { CLAIM_HOLD_DOWN, clusterIn } from './cluster.ts'
 import { clusterKey, hosts, root } from './layout.ts'
+import { collectGarbage } from './garbage.ts'
 import { listen } from './line-server.ts'
 import { MembershipKeeper } from './membership-keeper.ts'
 import { serveMetrics, type Metric } from './metrics.ts'
 import { OverlayError } from './overlay-error.ts'
-import { collectGarbage, OverlayHost } from './overlay-host.ts'
+import { OverlayHost } from './overlay-host.ts'
 import { answerTo, leave, tendStatics } from './requests.ts'
 import { releaseUnused } from './statics-upkeep.ts'
 import type { Settings } from './settings.ts'
@@ -190,7 +191,7 @@ export class Resident {
     switch (news.about) {
       case 'overrun': return true
       case 'route': return news.removed && news.protocol === PROTOCOL
-      default: return news.index === this.here.underlay.index || this.here.devices.has(news.index)
+      default: return news.index === this.here.underlay.index || this.here.networks.has(news.index)
     }
   }
 
@@ -207,7 +208,7 @@ export class Resident {
   }
 
   #health(): { readonly obstacle: string | undefined; readonly metrics: readonly Metric[] } {
-    const { picture, counts, shares, troubles } = this.here
+    const { picture, counts, shares, networks: { troubles } } = this.here
     const gauge = (name: string, help: string, value: number): Metric => ({ name, kind: 'gauge', help, value })
     const counter = (name: string, help: string, value: number): Metric => ({ name, kind: 'counter', help, value })
     const perNetwork = (name: string, help: string, value: (network: string) => number): Metric[] =>

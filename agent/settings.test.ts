@@ -27,8 +27,12 @@ void test('what is said, and what is not', async t => {
       endpoints: ['https://10.0.0.1:2379', 'https://10.0.0.2:2379'], tls: { ca: 'CA' },
       user: { name: 'me', password: 'secret' },
     },
-    metrics: undefined, gracePeriod: 60_000, checksumOffload: 'off',
+    metrics: undefined, gracePeriod: 60_000, checksumOffload: 'off', wireguardPort: 51820,
   })
+  t.equal(settingsOf({ 'host-id': 'h1', 'wireguard-port': '443' }).wireguardPort, 443)
+  for (const port of ['0', '65536', 'x', '-1', ''])
+    t.throws(() => settingsOf({ 'host-id': 'h1', 'wireguard-port': port }),
+      { obstacle: 'invalid', message: `wireguard-port ${JSON.stringify(port)} is no UDP port` })
   t.same(readWishes(`${place}/none`, false), {})
   const wrong = (content: string, message: RegExp): void => {
     t.throws(() => settingsOf({ 'host-id': 'h1', ...readWishes(file(content), true) }),

@@ -32,6 +32,8 @@ export interface Settings {
   /** How long a host may be silent before it is removed, in milliseconds. */
   readonly gracePeriod: number
   readonly checksumOffload: ChecksumWish
+  /** UDP port of encrypted networks. */
+  readonly wireguardPort: number
 }
 
 /** The keys of the file, and, behind `--`, the options: all texts. */
@@ -51,6 +53,7 @@ export const settingKeys = {
   'metrics': 'address and port for Prometheus, or off',
   'grace-period': 'seconds that a host may be silent before it is removed',
   'checksum-offload': 'auto, on or off: whether the network card computes checksums inside of tunnels',
+  'wireguard-port': 'UDP port of encrypted networks on this host',
 } as const
 export type SettingKey = keyof typeof settingKeys
 export type Wishes = Readonly<Partial<Record<SettingKey, string>>>
@@ -58,6 +61,7 @@ export type Wishes = Readonly<Partial<Record<SettingKey, string>>>
 const standard = {
   'store': '/var/lib/cni/fairlead/overlay/store', 'state-dir': '/var/lib/cni/fairlead/overlay',
   'run-dir': defaultRunDirectory, 'leases-dir': '/var/lib/cni/networks', 'metrics': '127.0.0.1:9477',
+  'wireguard-port': '51820',
 } as const
 
 const invalid = (message: string, advice = ''): OverlayError => new OverlayError('invalid', message, advice)
@@ -130,12 +134,15 @@ export const settingsOf = (wishes: Wishes): Settings => {
   const checksumOffload = checksumWishes.find(known => known === wish)
   if (checksumOffload === undefined)
     throw invalid(`checksum-offload ${JSON.stringify(wish)} is not known`, checksumWishes.join(', '))
+  const port = wishes['wireguard-port'] ?? standard['wireguard-port']
+  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65535)
+    throw invalid(`wireguard-port ${JSON.stringify(port)} is no UDP port`, 'a number from 1 to 65535')
   return {
     store: storeOf(wishes), hostId, hostName: hostname(), address: wishes.address, interface: wishes.interface,
     stateDirectory: wishes['state-dir'] ?? standard['state-dir'],
     runDirectory: wishes['run-dir'] ?? standard['run-dir'],
     leases: wishes['leases-dir'] ?? standard['leases-dir'],
     metrics: metrics === 'off' ? undefined : metrics,
-    gracePeriod: 1000 * seconds, checksumOffload,
+    gracePeriod: 1000 * seconds, checksumOffload, wireguardPort: Number(port),
   }
 }

@@ -1,4 +1,5 @@
 // The network that carries the overlays: by which of its addresses other hosts reach this one.
+import { version } from '#cni/release.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { defaultRouteLink } from '#net/default-route.ts'
 import { sha256 } from '#sys/digest.ts'
@@ -63,8 +64,11 @@ export const tunnelMac = (hostId: string): string => {
   return formatMac(bytes)
 }
 
-/** What is told to the others. */
-export const factsOf = ({ vtep, mtu }: Underlay, { hostId, hostName }: Settings, version: string): HostFacts => ({
+/** What is told to the others. @param wireguardKey where this host has a part in encrypted networks: its public key */
+export const factsOf = (
+  { vtep, mtu }: Underlay, { hostId, hostName, wireguardPort }: Settings, wireguardKey: string | undefined,
+): HostFacts => ({
   ...familyOf(vtep) === 'ipv4' ? { vtep4: vtep } : { vtep6: vtep },
   mac: tunnelMac(hostId), mtu, name: hostName, version,
+  ...wireguardKey === undefined ? {} : { wireguardKey, wireguardPort },
 })

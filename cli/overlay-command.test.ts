@@ -27,11 +27,16 @@ void test('networks and hosts', async t => {
   const flat = ['--flat', '--internal', '--subnet', '10.2.0.0/24', '--block-length', '28']
   t.match(await run('overlay', 'create', 'flat', ...flat),
     { status: 0, stdout: /internal: +yes\n[^]*blocks of \/28/ })
+  const secret = ['--encryption', 'wireguard', '--subnet', '10.4.0.0/16']
+  t.match(await run('overlay', 'create', 'secret', ...secret), { status: 0, stdout: /\nencryption: +wireguard\n/ })
+  t.match(await run('overlay', 'list'), { stdout: /\nsecret +\d+ +hostSubnet, wireguard +10\.4/ })
+  t.match(await run('overlay', 'inspect', 'blue'), { stdout: /\nencryption: +none\n/ })
   t.match(await run('overlay', 'create', 'auto'), { status: 0, stdout: /subnet: +10\.\d+\.0\.0\/16/ })
   for (const [words, status, message] of [
     [['overlay', 'create', 'blue', '--subnet', '10.9.0.0/16'], 1, /network blue exists: choose another name/],
     [['overlay', 'create', 'red', '--subnet', '10.1.5.0/24'], 1, /overlaps 10\.1\.0\.0\/16 of blue/],
     [['overlay', 'create', 'red', '--subnet', '10.1.5.1/24'], 1, /has host bits/],
+    [['overlay', 'create', 'red', '--subnet', '10.9.0.0/16', '--encryption', 'x'], 1, /"x" is not known: one of none/],
     [['overlay', 'create', 'red', '--subnet', '10.9.0.0/16', '--vni', 'x'], 2, /--vni x is no number/],
     [['overlay', 'create'], 2, /overlay create takes a name/], [['overlay', 'paint'], 2, /create, list, inspect or rm/],
     [['overlay', 'inspect', 'red'], 1, /there is no network red: fairlead overlay list/],

@@ -5,7 +5,7 @@ import { foundCluster } from '#agent/cluster.ts'
 import { removeHost } from '#agent/departure.ts'
 import { listHosts, listNetworks, type HostEntry, type NetworkEntry } from '#agent/inventory.ts'
 import { readStore, runAgent, type Values } from '#agent/main.ts'
-import { createNetwork } from '#agent/network.ts'
+import { createNetwork, isEncrypted, type NetworkWish } from '#agent/network.ts'
 import { retireNetwork } from '#agent/network-removal.ts'
 import { OverlayError } from '#agent/overlay-error.ts'
 import { openStore } from '#agent/store-choice.ts'
@@ -62,24 +62,32 @@ const create = async (store: Store, network: string, options: Values): Promise<N
     subnet, ...lengths[i] === undefined ? {} : { blockLength: Number(lengths[i]) },
   }))
   const [vni, port, mtu] = ['vni', 'port', 'mtu'].map(key => number(options, key))
+  const encryption = options['encryption'] as NetworkWish['encryption']
   await foundCluster(store)
   await createNetwork(store, network, {
     ranges, addressing: options['flat'] === true ? 'flat' : 'hostSubnet', internal: options['internal'] === true,
     ...vni === undefined ? {} : { vni }, ...port === undefined ? {} : { port }, ...mtu === undefined ? {} : { mtu },
+    ...encryption === undefined ? {} : { encryption },
   })
   return (await listNetworks(store)).find(entry => entry.network === network)
 }
 
+/** How a network is, in a word or some. */
+const natureOf = ({ addressing, internal = false, encryption = 'none' }: NetworkEntry): string =>
+  [addressing, ...internal ? ['internal'] : [], ...encryption === 'none' ? [] : [encryption]].join(', ')
+
 const networkTable = (networks: readonly NetworkEntry[]): string =>
   textTable(['NETWORK', 'VNI', 'ADDRESSING', 'SUBNETS', 'HOSTS', 'BLOCKS'], networks.map(network => [
-    network.network, `${network.vni}`, network.internal ? `${network.addressing}, internal` : network.addressing,
+    network.network, `${network.vni}`, natureOf(network),
     network.ranges.map(({ subnet }) => subnet).join(', '),
     `${new Set(network.blocks.map(({ host }) => host)).size}`, `${network.blocks.length} of ${network.capacity}`,
   ]))
 
 const detail = (network: NetworkEntry, hosts: readonly HostEntry[]): string => {
   const facts = [
-    ['network', network.network], ['vni', `${network.vni}`], ['UDP port', `${network.port}`],
+    ['network', network.network], ['vni', `${network.vni}`],
+    ['UDP port', isEncrypted(network) ? 'wireguard-port of each agent' : `${network.port}`],
+    ['encryption', network.encryption ?? 'none'],
     ['addressing', network.addressing], ['internal', network.internal ? 'yes' : 'no'],
     ['mtu', network.mtu === undefined ? 'what fits' : `${network.mtu}`],
     ...network.ranges.map(({ subnet, blockLength }) => ['subnet', `${subnet} in blocks of /${blockLength}`]),

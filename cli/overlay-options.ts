@@ -14,10 +14,12 @@ export const overlayOptions = {
   agent: {
     ...store, 'once': { type: 'boolean' }, 'host-id': text, 'address': text, 'interface': text, 'state-dir': text,
     'run-dir': text, 'leases-dir': text, 'metrics': text, 'grace-period': text, 'checksum-offload': text,
+    'wireguard-port': text,
   },
   overlay: {
     ...store, json, 'subnet': { type: 'string', multiple: true }, 'block-length': { type: 'string', multiple: true },
     'flat': { type: 'boolean' }, 'vni': text, 'port': text, 'mtu': text, 'internal': { type: 'boolean' },
+    'encryption': text,
   },
   host: { ...store, json, force: { type: 'boolean' } },
 } as const

@@ -4,7 +4,8 @@ import { foreignTo, hostLocalConfig, inNetwork, isOurs, recordedConfig } from '.
 import { isUsable, type RunFile } from './run-file.ts'
 
 const basis = {
-  network: 'blue', vni: 1, port: 4789, device: 'x', mtu: 1450, internal: false, reserved: [], statics: [],
+  network: 'blue', vni: 1, port: 4789, device: 'x', mtu: 1450, internal: false, encryption: 'none', reserved: [],
+  statics: [],
 } as const
 const subnets: RunFile = {
   ...basis, addressing: 'hostSubnet', blocks: ['10.1.2.0/24', 'fd00:1:0:5::/64'],

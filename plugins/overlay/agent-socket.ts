@@ -13,7 +13,7 @@ export const socketPath = (runDirectory: string): string => `${runDirectory}/age
  * - `grow`: gives it another block where those that it has are full.
  * - `static`: claims an address outside of its blocks for a container; `release`: gives those of a container back.
  * - `leave`: gives everything of a network back that no container uses.
- * - `status`: tells how the agent and its store are.
+ * - `status`: tells how the agent and its store are, and what keeps this host from having a part in a network.
  */
 export type Request =
   | { readonly op: 'join'; readonly network: string; readonly config?: object | undefined }
@@ -24,7 +24,7 @@ export type Request =
     readonly container: string; readonly ifname: string
   }
   | { readonly op: 'release'; readonly network: string; readonly container: string; readonly ifname: string }
-  | { readonly op: 'status' }
+  | { readonly op: 'status'; readonly network?: string | undefined }
 
 export type Answer =
   | { readonly ok: true; readonly [more: string]: unknown }
@@ -34,6 +34,7 @@ export type Answer =
 const failure: Readonly<Record<string, keyof typeof codes>> = {
   'unreachable': 'tryAgainLater', 'unsettled': 'tryAgainLater', 'no-cluster': 'tryAgainLater',
   'no-network': 'invalidConfig', 'invalid': 'invalidConfig', 'exhausted': 'outOfAddresses', 'taken': 'outOfAddresses',
+  'unsupported': 'unsupportedByKernel',
 }
 
 /** An answer, if it is good. @throws CniError with the agent's words */

@@ -36,6 +36,10 @@ export const schema = {
       type: 'boolean',
       description: 'with `ranges`: nothing is routed between the network and anything but its hosts',
     },
+    encryption: {
+      enum: ['none', 'wireguard'],
+      description: 'with `ranges`: of packets between hosts; `wireguard` takes the place of VXLAN; default: `none`',
+    },
     ipMasq: {
       type: 'boolean', default: false, description: 'traffic that leaves the overlay carries the host\'s address',
     },

@@ -1,11 +1,11 @@
 // overlay: one network over many hosts. A veth pair between a container and its host, which routes for it, to other
-// hosts through a VXLAN device that the agent keeps. There is no bridge: everything is routed anyway, a bridge would
-// only have to answer ARP for all the others, and it has 1,023 ports.
+// hosts through a VXLAN or WireGuard device that the agent keeps. There is no bridge: everything is routed anyway, a
+// bridge would only have to answer ARP for all the others, and it has 1,023 ports.
 import { broken, checkInterface, expect, requirePrevious, verify } from '#cni/check.ts'
 import { driver } from '#cni/driver.ts'
 import { CniError, codes } from '#cni/errors.ts'
 import { describe, finishWith, requireFree } from '#cni/interface.ts'
-import { requireKinds } from '#cni/kernel.ts'
+import { lackingInKernel, requireKinds } from '#cni/kernel.ts'
 import { wantedMac } from '#cni/mac.ts'
 import { append } from '#cni/result.ts'
 import { checkPort, checkRouting, containerRoutes, routeHost } from '#cni/routed-pair.ts'
@@ -13,6 +13,7 @@ import { hostLinkName } from '#net/attachment.ts'
 import { create } from '#net/creation.ts'
 import { enableForwarding } from '#net/forwarding.ts'
 import * as masquerade from '#net/masquerade.ts'
+import { findWireguard } from '#net/overlay-wireguard.ts'
 import { waitForCarrier } from '#net/ready.ts'
 import { trySysctl } from '#net/sysctl.ts'
 import { addVeth, collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts'
@@ -109,8 +110,10 @@ export const overlay = driver({
   status(call) {
     const { config, raw, host } = call
     refuseContradictions(config, raw)
-    requireKinds(host, 'veth', 'vxlan')
     const run = current(call)
+    const isEncrypted = (run?.encryption ?? config.encryption) === 'wireguard'
+    requireKinds(host, 'veth', ...isEncrypted ? [] : ['vxlan'] as const)
+    if (isEncrypted && findWireguard(host) === undefined) throw lackingInKernel('WireGuard')
     if (run?.drained !== undefined)
       throw new CniError('notAvailable', `this host hands out no addresses of ${run.network}: ${run.drained}`)
     if (run === undefined || !isUsable(run)) return requireAgent(call)

@@ -44,12 +44,12 @@ export const request = (subject: Asker, question: Request): void => {
 }
 
 /** What the network is made with if the store has none of its name. */
-const wishOf = ({ ranges, addressing, vni, port, internal }: Config): object | undefined =>
-  ranges === undefined ? undefined : { ranges, addressing, vni, port, internal }
+const wishOf = ({ ranges, addressing, vni, port, internal, encryption }: Config): object | undefined =>
+  ranges === undefined ? undefined : { ranges, addressing, vni, port, internal, encryption }
 
 /** @throws CniError 7 for keys that contradict what the network is */
 const requireSame = ({ config, network }: Subject, run: RunFile): RunFile => {
-  for (const key of ['addressing', 'vni', 'port', 'internal'] as const) {
+  for (const key of ['addressing', 'vni', 'port', 'internal', 'encryption'] as const) {
     const wanted = config[key]
     if (wanted === undefined || wanted === run[key]) continue
     throw invalidConfig(`${key} ${wanted}: network ${network} has ${key} ${run[key]}`,
@@ -98,7 +98,7 @@ export const joined = (subject: Subject): RunFile => {
 /** For STATUS: whether the host could get what it has not. @throws CniError 50 */
 export const requireAgent = (subject: Subject): void => {
   const unavailable = (message: string, advice: string): CniError => new CniError('notAvailable', message, advice)
-  const answer = answerTo(subject, { op: 'status' })
+  const answer = answerTo(subject, { op: 'status', network: subject.network })
   if (answer === undefined) {
     throw unavailable(`no overlay agent listens on ${socketPath(subject.config.runDir)}`,
       'start it: `systemctl start fairlead-agent`')

@@ -13,10 +13,12 @@ import type { RunFile } from './run-file.ts'
 
 /** Refuses combinations of keys that cannot mean anything. @throws CniError 7 */
 export const refuseContradictions = (config: Config, raw: Json): void => {
-  const { ipMasq, internal, ranges, mtu, runDir, dataDir } = config
+  const { ipMasq, internal, ranges, mtu, runDir, dataDir, encryption, port } = config
   if (lookUp(raw, 'ipam') !== undefined && lookUp(raw, 'ipam') !== null)
     throw invalidConfig('ipam: an overlay hands out its addresses itself', 'remove the key; see `ranges`')
   if (ipMasq && internal) throw invalidConfig('ipMasq true with internal true', 'nothing leaves an internal network')
+  if (encryption === 'wireguard' && port !== undefined)
+    throw invalidConfig(`port ${port} with encryption wireguard`, 'leave it out: it is the agent\'s wireguard-port')
   if (ranges?.length === 0) throw invalidConfig('ranges is empty', 'name a subnet or leave the key out')
   for (const [key, value] of Object.entries({ runDir, dataDir }))
     if (!value.startsWith('/')) throw invalidConfig(`${key} ${JSON.stringify(value)} is no absolute path`)

@@ -13,12 +13,13 @@ export interface RunFile {
   readonly network: string
   readonly vni: number
   readonly port: number
-  /** The VXLAN device of this host. */
+  /** The VXLAN device of this host, or the WireGuard device that all encrypted networks share. */
   readonly device: string
   /** Of packets inside. */
   readonly mtu: number
   readonly addressing: 'hostSubnet' | 'flat'
   readonly internal: boolean
+  readonly encryption: 'none' | 'wireguard'
   readonly ranges: readonly { readonly subnet: string; readonly blockLength: number }[]
   /** What this host hands addresses out from. */
   readonly blocks: readonly string[]
