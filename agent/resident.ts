@@ -199,8 +199,13 @@ export class Resident {
     for (const news of this.#monitor.news()) if (this.#concerns(news)) this.#disturbed ??= performance.now()
   }
 
-  /** What has been announced by now was our own doing. */
-  #ignore(): void { for (const _ of this.#monitor.news()); }
+  /** What has been announced by now was our own doing, but for what has become of the underlay. */
+  #ignore(): void {
+    for (const news of this.#monitor.news()) {
+      const isUnderlay = 'index' in news && news.index === this.here.underlay.index && news.about !== 'neighbour'
+      if (isUnderlay) this.#disturbed ??= performance.now()
+    }
+  }
 
   #excuse(error: unknown): void {
     if (!(error instanceof OverlayError) && !isTrouble(error)) throw error
