@@ -1,11 +1,11 @@
 // What the plugin has handed out on this host, and keeping single addresses of our blocks from being handed out because
 // a container of another host has them. The records are host-local's.
 import { recordedIn, recordOf, Store } from '#plugins/host-local-ipam/store.ts'
-import { capacity, isCandidate } from '#plugins/host-local-ipam/range.ts'
-import { numberIn, readRangeSets } from '#plugins/host-local-ipam/range-sets.ts'
+import { readRangeSets } from '#plugins/host-local-ipam/range-sets.ts'
+import { capacity, isCandidate, numberIn } from '#cni/address-range.ts'
 import type { Config } from '#plugins/host-local-ipam/config.ts'
-import { hostLocalConfig } from '#plugins/overlay/addresses.ts'
-import type { RunFile } from '#plugins/overlay/run-file.ts'
+import { hostLocalConfig } from '#cni/cluster/addresses.ts'
+import type { RunFile } from '#cni/cluster/run-file.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
 import { tolerate } from '#sys/errno.ts'
 import { readText } from '#sys/file.ts'

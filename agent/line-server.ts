@@ -2,7 +2,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
-import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { isObject } from '#cni/json.ts'
 
 const OWNER_ONLY = 0o600

@@ -1,6 +1,6 @@
 // `fairlead agent`: resident, or with --once one request and out again.
 import { Namespace } from '#net/namespace.ts'
-import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { errnoOf } from '#sys/errno.ts'
 import { close, makeDirectory, openOrCreate } from '#sys/file.ts'
 import { tryLock } from '#sys/libc.ts'

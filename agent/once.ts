@@ -1,7 +1,7 @@
 // One request without a resident agent: for tests, and small clusters that hardly change. Other hosts' changes are seen
 // with the next request only.
 import type { Namespace } from '#net/namespace.ts'
-import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { foundCluster } from './cluster.ts'
 import { alive, clusterKey, root } from './layout.ts'
 import { join } from './membership.ts'

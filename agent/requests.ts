@@ -1,8 +1,8 @@
 // What the plugin asks the agent for, and what an agent does about the statics of its networks.
 import { setTimeout } from 'node:timers/promises'
 import { familyOf } from '#netlink/ip.ts'
-import { readRunFile } from '#plugins/overlay/run-file.ts'
-import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
+import { readRunFile } from '#cni/cluster/run-file.ts'
+import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { claimBlock, ensureBlocks, releaseBlock } from './blocks.ts'
 import type { Member } from './member.ts'
 import { withShare } from './memory.ts'

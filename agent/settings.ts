@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { isObject } from '#cni/json.ts'
-import { defaultRunDirectory } from '#plugins/overlay/run-file.ts'
+import { defaultRunDirectory } from '#cni/cluster/run-file.ts'
 import { sha256 } from '#sys/digest.ts'
 import { readText } from '#sys/file.ts'
 import { checksumWishes, type ChecksumWish } from './checksum-offload.ts'

@@ -31,6 +31,24 @@ export const routes = {
   },
 } as const satisfies Schema
 
+/** A range of addresses of IPAM plugins; address-range.ts reads it. */
+export const addressRange = {
+  type: 'object',
+  properties: {
+    subnet: { type: 'string', description: 'the subnet in CIDR notation, host bits zero, at most /30 or /126' },
+    rangeStart: { type: 'string', description: 'first address handed out; default: the one after the network address' },
+    rangeEnd: { type: 'string', description: 'last address handed out; default: the last, in IPv4 before broadcast' },
+    gateway: { type: 'string', description: 'never handed out; default: the one after the network address' },
+  },
+} as const satisfies Schema
+
+/** `ipam.exclude`. */
+export const excluded = {
+  type: 'array',
+  description: 'addresses and prefixes that are never handed out, such as those of printers and routers',
+  items: { type: 'string' },
+} as const satisfies Schema
+
 /** `args` of IPAM plugins that can be asked for addresses; requested-ips.ts reads it. */
 export const ipsInArgs = {
   type: 'object',

@@ -7,8 +7,8 @@ import { connect as connectTo } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Namespace } from '#net/namespace.ts'
-import type { Answer, Request } from '#plugins/overlay/agent-socket.ts'
-import { readRunFile, type RunFile } from '#plugins/overlay/run-file.ts'
+import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
+import { readRunFile, type RunFile } from '#cni/cluster/run-file.ts'
 import { anotherNamespace, connect } from './kernel.ts'
 
 interface Test { teardown(step: () => unknown): unknown }

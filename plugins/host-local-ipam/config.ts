@@ -1,16 +1,6 @@
 // The configuration of host-local: https://www.cni.dev/plugins/current/ipam/host-local/, and `exclude`.
-import { ipsInArgs, routes } from '#cni/keys.ts'
+import { addressRange, excluded, ipsInArgs, routes } from '#cni/keys.ts'
 import type { FromSchema, Schema } from '#cni/schema.ts'
-
-export const rangeSchema = {
-  type: 'object',
-  properties: {
-    subnet: { type: 'string', description: 'the subnet in CIDR notation, host bits zero, at most /30 or /126' },
-    rangeStart: { type: 'string', description: 'first address handed out; default: the one after the network address' },
-    rangeEnd: { type: 'string', description: 'last address handed out; default: the last, in IPv4 before broadcast' },
-    gateway: { type: 'string', description: 'never handed out; default: the one after the network address' },
-  },
-} as const satisfies Schema
 
 export const schema = {
   type: 'object',
@@ -23,14 +13,10 @@ export const schema = {
         ranges: {
           type: 'array',
           description: 'range sets: an attachment gets one address from each; their ranges are used one after another',
-          items: { type: 'array', description: 'a range set, all of one family', items: rangeSchema },
+          items: { type: 'array', description: 'a range set, all of one family', items: addressRange },
         },
-        ...rangeSchema.properties,
-        exclude: {
-          type: 'array',
-          description: 'addresses and prefixes that are never handed out, such as those of printers and routers',
-          items: { type: 'string' },
-        },
+        ...addressRange.properties,
+        exclude: excluded,
         routes,
         dataDir: {
           type: 'string', default: '/var/lib/cni/networks',
@@ -59,4 +45,3 @@ export const schema = {
 } as const satisfies Schema
 
 export type Config = FromSchema<typeof schema>
-export type RangeConfig = FromSchema<typeof rangeSchema>

@@ -1,5 +1,6 @@
 // host-local: addresses from ranges of this host, recorded in files that the reference plugin understands and shares.
 // https://www.cni.dev/plugins/current/ipam/host-local/
+import { capacity, describeSet, isCandidate, numberIn, rangeFor, type RangeSet } from '#cni/address-range.ts'
 import { broken } from '#cni/check.ts'
 import { driver, type Call, type Del } from '#cni/driver.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
@@ -13,8 +14,7 @@ import { isWritable, status } from '#sys/file.ts'
 import { validate } from '#build/validators/host-local-ipam.js'
 import { schema, type Config } from './config.ts'
 import { exhausted, lease } from './lease.ts'
-import { capacity, describeSet, isCandidate, rangeFor, type RangeSet } from './range.ts'
-import { numberIn, readRangeSets } from './range-sets.ts'
+import { readRangeSets } from './range-sets.ts'
 import { assignRequests } from './requested.ts'
 import { readDns } from './resolv-conf.ts'
 import { inUse, recordOf, Store } from './store.ts'

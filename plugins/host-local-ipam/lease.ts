@@ -1,9 +1,8 @@
 // Leasing: one address from every range set, or none at all.
+import { candidates, describeSet, numberIn, type RangeSet } from '#cni/address-range.ts'
 import { Cleanup } from '#cni/cleanup.ts'
 import { CniError } from '#cni/errors.ts'
 import type { Attachment } from '#net/attachment.ts'
-import { candidates, describeSet, type RangeSet } from './range.ts'
-import { numberIn } from './range-sets.ts'
 import type { Store } from './store.ts'
 
 /** Failed attempts before the directory is listed instead: usually the address after the last one is free. */

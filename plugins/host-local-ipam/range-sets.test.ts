@@ -1,7 +1,7 @@
 import { test } from 'tap'
+import { describe } from '#cni/address-range.ts'
 import { admit } from '#cni/schema.ts'
 import { schema, type Config } from './config.ts'
-import { describe } from './range.ts'
 import { readRangeSets } from './range-sets.ts'
 import { assignRequests } from './requested.ts'
 

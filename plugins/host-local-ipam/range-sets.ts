@@ -1,20 +1,22 @@
 // The range sets of a configuration, judged as a whole.
+import {
+  capacity, describe, describeSet, holesIn, overlap, readExclusions, readRange,
+  type Range, type RangeConfig, type RangeSet,
+} from '#cni/address-range.ts'
 import { invalidConfig } from '#cni/errors.ts'
 import { isObject } from '#cni/json.ts'
 import { requireExpressible } from '#cni/encode.ts'
+import { addressRange } from '#cni/keys.ts'
 import { admit } from '#cni/schema.ts'
-import { formatPrefix, parsePrefix, type Prefix } from '#net/prefix.ts'
-import { numberOf, parseIp, type Family } from '#netlink/ip.ts'
-import { rangeSchema, type Config, type RangeConfig } from './config.ts'
-import {
-  capacity, describe, describeSet, intervalOf, merged, overlap, readRange, type Interval, type Range, type RangeSet,
-} from './range.ts'
+import { formatPrefix } from '#net/prefix.ts'
+import type { Family } from '#netlink/ip.ts'
+import type { Config } from './config.ts'
 
-const keys = Object.keys(rangeSchema.properties) as (keyof RangeConfig)[]
+const keys = Object.keys(addressRange.properties) as (keyof RangeConfig)[]
 
 /** A range as a runtime sends it: go-cni's has capital keys and empty strings. */
 const readSent = (key: string, value: unknown): RangeConfig => {
-  const range = admit(rangeSchema, value)
+  const range = admit(addressRange, value)
   if (!isObject(range)) {
     throw invalidConfig(`${key} ${JSON.stringify(value)} is no range`, 'write {"subnet": "10.1.0.0/16"}')
   }
@@ -56,13 +58,6 @@ const sources = ({ ipam = { dataDir: '' }, runtimeConfig }: Config): Source[] =>
   ]
 }
 
-const readExclusion = (text: string, i: number): Prefix => {
-  const bytes = parseIp(text)
-  const prefix = bytes ? parsePrefix(`${text}/${8 * bytes.length}`) : parsePrefix(text)
-  if (prefix === undefined) throw invalidConfig(`ipam.exclude[${i}] "${text}" is neither address nor prefix`)
-  return prefix
-}
-
 const requireApart = (sets: readonly (readonly Range[])[]): void => {
   const all = sets.flat()
   for (const [i, one] of all.entries()) {
@@ -89,7 +84,7 @@ const requireOneFamily = (key: string, ranges: readonly Range[]): Family => {
  */
 export const readRangeSets = (config: Config, cniVersion: string): RangeSet[] => {
   if (config.ipam === undefined) throw invalidConfig('ipam is missing', 'host-local needs an "ipam" object with ranges')
-  const exclusions = (config.ipam.exclude ?? []).map(readExclusion)
+  const exclusions = readExclusions(config.ipam.exclude ?? [])
   const read = sources(config)
     .map(({ key, ranges }) => ({ key, ranges: ranges.map(range => readRange(range.key, range.config)) }))
   if (read.length === 0) throw invalidConfig('ipam.ranges is missing', 'write "ranges": [[{"subnet": "10.1.0.0/16"}]]')
@@ -97,21 +92,11 @@ export const readRangeSets = (config: Config, cniVersion: string): RangeSet[] =>
   const gateways = read.flatMap(({ ranges }) => ranges)
   const sets = read.map(({ key, ranges }): RangeSet => {
     const family = requireOneFamily(key, ranges)
-    const holes: Interval[] = [
-      ...gateways.filter(range => range.family === family).map(({ gateway }) => ({ first: gateway, last: gateway })),
-      ...exclusions.filter(prefix => prefix.family === family).map(intervalOf),
-    ]
-    return { key, family, ranges, holes: merged(holes) }
+    return { key, family, ranges, holes: holesIn(family, gateways, exclusions) }
   })
   requireApart(sets.map(({ ranges }) => ranges))
   const empty = sets.find(set => capacity(set) === 0n)
   if (empty) throw invalidConfig(`${describeSet(empty)} has no address to hand out`, 'gateways or exclude cover it')
   requireExpressible(cniVersion, sets.map(({ ranges }) => ({ address: formatPrefix(ranges[0]!.subnet) })))
   return sets
-}
-
-/** The number of an address text, undefined when it is none or of another family. */
-export const numberIn = (family: Family, text: string | undefined): bigint | undefined => {
-  const bytes = text === undefined ? undefined : parseIp(text)
-  return bytes?.length === (family === 'ipv4' ? 4 : 16) ? numberOf(bytes) : undefined
 }

@@ -1,10 +1,10 @@
 // Addresses that an attachment asks for: CONVENTIONS.md of CNI, `ips` and CNI_ARGS.
+import { contains, describe, rangeFor, type RangeSet } from '#cni/address-range.ts'
 import { CniError, invalidConfig } from '#cni/errors.ts'
 import { requestedIps, type RequestedIp } from '#cni/requested-ips.ts'
 import { parsePrefix } from '#net/prefix.ts'
 import { familyOf, numberOf, parseIp, textOf, type Family } from '#netlink/ip.ts'
 import type { Config } from './config.ts'
-import { contains, describe, rangeFor, type RangeSet } from './range.ts'
 
 interface Request extends RequestedIp { readonly family: Family; readonly address: bigint }
 

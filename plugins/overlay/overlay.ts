@@ -2,11 +2,17 @@
 // hosts through a VXLAN or WireGuard device that the agent keeps. There is no bridge: everything is routed anyway, a
 // bridge would only have to answer ARP for all the others, and it has 1,023 ports.
 import { broken, checkInterface, expect, requirePrevious, verify } from '#cni/check.ts'
+import { hostLocalConfig, inNetwork, recordedConfig, recordsOnly } from '#cni/cluster/addresses.ts'
+import { giveBack, requireAgent, warnOfLoss } from '#cni/cluster/agent.ts'
+import { lease } from '#cni/cluster/lease.ts'
+import { current } from '#cni/cluster/part.ts'
+import { isUsable, readRunFile } from '#cni/cluster/run-file.ts'
 import { driver } from '#cni/driver.ts'
 import { CniError, codes } from '#cni/errors.ts'
 import { describe, finishWith, requireFree } from '#cni/interface.ts'
 import { lackingInKernel, requireKinds } from '#cni/kernel.ts'
 import { wantedMac } from '#cni/mac.ts'
+import { requestedIps } from '#cni/requested-ips.ts'
 import { append } from '#cni/result.ts'
 import { checkPort, checkRouting, containerRoutes, routeHost } from '#cni/routed-pair.ts'
 import { hostLinkName } from '#net/attachment.ts'
@@ -19,12 +25,9 @@ import { trySysctl } from '#net/sysctl.ts'
 import { addVeth, collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { validate } from '#build/validators/overlay.js'
-import { hostLocalConfig, inNetwork, recordedConfig, recordsOnly } from './addresses.ts'
 import { schema } from './config.ts'
-import { giveBack, lease } from './lease.ts'
-import { current, requireAgent, warnOfLoss } from './part.ts'
+import { partIn } from './part.ts'
 import { mtuOf, networkRoutes, refuseContradictions, withDefaultRoutes } from './plan.ts'
-import { isUsable, readRunFile } from './run-file.ts'
 
 const { dataDir: defaultDataDir, runDir: defaultRunDir, agentConfig: defaultAgentConfig } = schema.properties
 
@@ -40,7 +43,8 @@ export const overlay = driver({
     refuseContradictions(config, raw)
     const mac = wantedMac(config, args)
     requireFree(pod, ifName)
-    const { run, leased } = lease(call)
+    const wish = { dataDir: config.dataDir, requests: requestedIps(config, args) }
+    const { run, leased } = lease(call, partIn(call), wish)
     const mtu = mtuOf(config, run)
 
     addVeth(host, pod, attachment, { mtu, mac }, undo)
@@ -72,7 +76,7 @@ export const overlay = driver({
   check(call) {
     const { config, network, attachment, ifName, host, pod, previous } = call
     const result = requirePrevious(previous)
-    const run = current(call)
+    const run = current({ network, asker: config })
     if (run === undefined) throw broken(`network ${network} has no file in ${config.runDir}: the agent has not run`)
     const link = checkInterface(pod, ifName, result)
     expect(`kind of ${ifName}`, link.info.kind, 'veth')
@@ -101,29 +105,29 @@ export const overlay = driver({
     if (!statics.some(({ container, ifname }) => container === containerId && ifname === ifName)) return
     try {
       const { agent = 'resident', agentConfig = defaultAgentConfig.default } = config
-      giveBack({ network, containerId, ifName, config: { runDir, agent, agentConfig } })
+      giveBack({ runDir, agent, agentConfig }, { network, containerId, ifName })
     } catch (error) {
       call.warn(`the agent finds out later: ${error instanceof Error ? error.message : String(error)}`)
     }
   },
 
   status(call) {
-    const { config, raw, host } = call
+    const { config, raw, network, host } = call
     refuseContradictions(config, raw)
-    const run = current(call)
+    const run = current({ network, asker: config })
     const isEncrypted = (run?.encryption ?? config.encryption) === 'wireguard'
     requireKinds(host, 'veth', ...isEncrypted ? [] : ['vxlan'] as const)
     if (isEncrypted && findWireguard(host) === undefined) throw lackingInKernel('WireGuard')
     if (run?.drained !== undefined)
       throw new CniError('notAvailable', `this host hands out no addresses of ${run.network}: ${run.drained}`)
-    if (run === undefined || !isUsable(run)) return requireAgent(call)
+    if (run === undefined || !isUsable(run)) return requireAgent(config)
     try {
       call.delegate(hostLocalConfig(run, config.dataDir)).status()
     } catch (error) {
       if (!(error instanceof CniError) || error.code !== codes.notAvailable) throw error
-      requireAgent(call) // for another block
+      requireAgent(config) // for another block
     }
-    warnOfLoss(call)
+    warnOfLoss(config, network)
   },
 
   gc({ config, network, host, valid, attempt, delegate }) {

@@ -1,4 +1,5 @@
 // What a configuration asks of the overlay plugin, and the routes that follow from it.
+import type { RunFile } from '#cni/cluster/run-file.ts'
 import { invalidConfig } from '#cni/errors.ts'
 import { defaultRoutes } from '#cni/gateways.ts'
 import { refuseMtu } from '#cni/interface.ts'
@@ -9,7 +10,6 @@ import { familyOf, type Family } from '#netlink/ip.ts'
 import type { Link } from '#netlink/route/link.ts'
 import { RT_TABLE_MAIN, type Route } from '#netlink/route/route.ts'
 import type { Config } from './part.ts'
-import type { RunFile } from './run-file.ts'
 
 /** Refuses combinations of keys that cannot mean anything. @throws CniError 7 */
 export const refuseContradictions = (config: Config, raw: Json): void => {

@@ -1,7 +1,7 @@
 import { test } from 'tap'
-import type { RangeConfig } from './config.ts'
-import { candidates, capacity, isCandidate, merged, overlap, readRange, type RangeSet } from './range.ts'
-import { numberIn } from './range-sets.ts'
+import {
+  candidates, capacity, isCandidate, merged, numberIn, overlap, readRange, type RangeConfig, type RangeSet,
+} from './address-range.ts'
 
 const range = (config: RangeConfig) => readRange('ipam.ranges[0][0]', config)
 

@@ -1,6 +1,6 @@
 // Asking the node's agent: one JSON line there, one back. Synchronous, as everything that a plugin does.
-import { isObject } from '#cni/json.ts'
-import { CniError, type codes } from '#cni/errors.ts'
+import { isObject } from '../json.ts'
+import { CniError, type codes } from '../errors.ts'
 import { close, readInto, writeAll } from '#sys/file.ts'
 import { tolerate } from '#sys/errno.ts'
 import { connectUnix, isReadable } from '#sys/libc.ts'
@@ -37,11 +37,13 @@ const failure: Readonly<Record<string, keyof typeof codes>> = {
   'unsupported': 'unsupportedByKernel',
 }
 
+export type Agreement = Extract<Answer, { readonly ok: true }>
+
 /** An answer, if it is good. @throws CniError with the agent's words */
-export const agreed = (answer: Answer): Extract<Answer, { ok: true }> => {
+export const agreed = (answer: Answer): Agreement => {
   if (answer.ok) return answer
   const { obstacle, message, advice } = answer
-  throw new CniError(failure[obstacle] ?? 'kernelRefused', `the overlay agent: ${message}`, advice)
+  throw new CniError(failure[obstacle] ?? 'kernelRefused', `the fairlead agent: ${message}`, advice)
 }
 
 /** The answer in a line of text. @throws CniError 11 when it is none */
@@ -50,7 +52,7 @@ export const readAnswer = (text: string): Answer => {
     const answer: unknown = JSON.parse(text)
     if (isObject(answer) && typeof answer['ok'] === 'boolean') return answer as Answer
   } catch { /* told below */ }
-  throw new CniError('tryAgainLater', `the overlay agent answers ${JSON.stringify(text.slice(0, 200))}`, 'see its log')
+  throw new CniError('tryAgainLater', `the fairlead agent answers ${JSON.stringify(text.slice(0, 200))}`, 'see its log')
 }
 
 /** An agent that works off many hosts' worth of changes answers late; one that is stopped never does. */
@@ -84,7 +86,7 @@ export const ask = (path: string, request: Request, patience = PATIENCE_MS): Ans
     while (!text.endsWith('\n')) {
       const count = isReadable(fd, patience) ? readInto(fd, chunk) : 0
       if (count === 0) {
-        throw new CniError('tryAgainLater', `the overlay agent gives no answer on ${path}`,
+        throw new CniError('tryAgainLater', `the fairlead agent gives no answer on ${path}`,
           'see its log: `journalctl -u fairlead-agent`')
       }
       text += decoder.decode(chunk.subarray(0, count), { stream: true })

@@ -1,8 +1,8 @@
 // Which addresses the containers of this host get, as a configuration of host-local: the blocks of this host are its
 // ranges, so what is recorded, how it is found again and how it is freed are host-local's.
-import type { Json } from '#cni/json.ts'
-import type { RequestedIp } from '#cni/requested-ips.ts'
-import { invalidConfig } from '#cni/errors.ts'
+import type { Json } from '../json.ts'
+import type { RequestedIp } from '../requested-ips.ts'
+import { invalidConfig } from '../errors.ts'
 import { networkOf, nthAddress, parsePrefix, subnetOf, type Prefix } from '#net/prefix.ts'
 import { familyOf, formatIp, numberOf, parseIp, textOf } from '#netlink/ip.ts'
 import type { RunFile } from './run-file.ts'

@@ -1,9 +1,12 @@
 // Ranges of addresses, and the order in which they are handed out: round robin, as the reference plugin's iterator
 // (plugins/ipam/host-local/backend/allocator). Addresses are numbers here, texts outside.
-import { invalidConfig } from '#cni/errors.ts'
 import { formatPrefix, networkOf, parsePrefix, type Prefix } from '#net/prefix.ts'
 import { numberOf, parseIp, textOf, type Family } from '#netlink/ip.ts'
-import type { RangeConfig } from './config.ts'
+import { invalidConfig } from './errors.ts'
+import type { addressRange } from './keys.ts'
+import type { FromSchema } from './schema.ts'
+
+export type RangeConfig = FromSchema<typeof addressRange>
 
 /** Consecutive addresses, both ends included. */
 export interface Interval { readonly first: bigint; readonly last: bigint }
@@ -100,8 +103,27 @@ export const merged = (intervals: readonly Interval[]): Interval[] => {
   return result
 }
 
+/**
+ * `ipam.exclude`.
+ * @throws CniError 7
+ */
+export const readExclusions = (texts: readonly string[]): readonly Prefix[] => texts.map((text, i) => {
+  const bytes = parseIp(text)
+  const prefix = bytes ? parsePrefix(`${text}/${8 * bytes.length}`) : parsePrefix(text)
+  if (prefix === undefined) throw invalidConfig(`ipam.exclude[${i}] "${text}" is neither address nor prefix`)
+  return prefix
+})
+
+/** What is never handed out of a family: gateways, whatever their range, and exclusions. */
+export const holesIn = (
+  family: Family, ranges: readonly Pick<Range, 'family' | 'gateway'>[], exclusions: readonly Prefix[],
+): Interval[] => merged([
+  ...ranges.filter(range => range.family === family).map(({ gateway }) => ({ first: gateway, last: gateway })),
+  ...exclusions.filter(prefix => prefix.family === family).map(intervalOf),
+])
+
 /** What remains of an interval without the holes, ascending. */
-const without = ({ first, last }: Interval, holes: readonly Interval[]): Interval[] => {
+export const without = ({ first, last }: Interval, holes: readonly Interval[]): Interval[] => {
   const rest: Interval[] = []
   let from = first
   for (const hole of holes) {
@@ -141,4 +163,10 @@ export function* candidates({ family, ranges, holes }: RangeSet, after?: bigint)
   for (const { first, last } of order.flatMap(interval => without(interval, holes))) {
     for (let address = first; address <= last; address++) yield textOf(family, address)
   }
+}
+
+/** The number of an address text, undefined when it is none or of another family. */
+export const numberIn = (family: Family, text: string | undefined): bigint | undefined => {
+  const bytes = text === undefined ? undefined : parseIp(text)
+  return bytes?.length === (family === 'ipv4' ? 4 : 16) ? numberOf(bytes) : undefined
 }

@@ -1,0 +1,69 @@
+// Asking the agent, whether it is resident or started for one request.
+import { CniError } from '../errors.ts'
+import { agreed, ask, readAnswer, socketPath, type Agreement, type Answer, type Request } from './agent-socket.ts'
+
+/** Keys of a configuration that say where the agent is. */
+export interface Asker {
+  readonly agent: 'resident' | 'none'
+  readonly agentConfig: string
+  readonly runDir: string
+}
+
+const PATIENCE_MS = 60_000
+
+/** Has the agent do one thing in a process of its own, where there is no resident one. */
+const askOnce = ({ agentConfig, runDir }: Asker, request: Request): Answer => {
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
+  const args = ['agent', '--once', '--config', agentConfig, '--run-dir', runDir]
+  const { error, stdout, stderr } = spawnSync('/proc/self/exe', args, {
+    argv0: 'fairlead', input: `${JSON.stringify(request)}\n`, encoding: 'utf8', timeout: PATIENCE_MS,
+  })
+  if (error || stdout === '') {
+    throw new CniError('tryAgainLater', `fairlead agent --once fails: ${error?.message ?? stderr.trim()}`,
+      `see ${agentConfig}`)
+  }
+  return readAnswer(stdout)
+}
+
+/** @returns undefined when no agent is there */
+const answerTo = (asker: Asker, request: Request): Answer | undefined =>
+  asker.agent === 'none' ? askOnce(asker, request) : ask(socketPath(asker.runDir), request)
+
+/** @throws CniError 11 when no agent is there, or what its answer is */
+export const request = (asker: Asker, question: Request): Agreement => {
+  const answer = answerTo(asker, question)
+  if (answer !== undefined) return agreed(answer)
+  throw new CniError('tryAgainLater', `no fairlead agent listens on ${socketPath(asker.runDir)}`,
+    'start it: `systemctl start fairlead-agent`, or set "agent": "none"')
+}
+
+/** Gives back what was claimed for an attachment. The agent finds out by itself, too, only later. */
+export const giveBack = (
+  asker: Asker, { network, containerId, ifName }: { network: string; containerId: string; ifName: string },
+): void => {
+  request(asker, { op: 'release', network, container: containerId, ifname: ifName })
+}
+
+/** For STATUS: whether the host could get what it has not. @throws CniError 50 */
+export const requireAgent = (asker: Asker): void => {
+  const unavailable = (message: string, advice: string): CniError => new CniError('notAvailable', message, advice)
+  const answer = answerTo(asker, { op: 'status' })
+  if (answer === undefined) {
+    throw unavailable(`no fairlead agent listens on ${socketPath(asker.runDir)}`,
+      'start it: `systemctl start fairlead-agent`')
+  }
+  if (!answer.ok) throw unavailable(`the fairlead agent: ${answer.message}`, answer.advice)
+  const { obstacle } = answer
+  if (typeof obstacle === 'string') throw unavailable(`the fairlead agent: ${obstacle}`, 'see `fairlead host list`')
+}
+
+/** For STATUS, of hosts that can do without the store: whether it is there. @throws CniError 51 */
+export const warnOfLoss = (asker: Asker, network: string): void => {
+  if (asker.agent === 'none') return
+  const answer = answerTo(asker, { op: 'status' })
+  const problem = answer === undefined ? 'no agent is running' : answer.ok ? answer['obstacle'] : answer.message
+  if (typeof problem !== 'string') return
+  throw new CniError('limitedConnectivity',
+    `network ${network} does not follow changes of other hosts: ${problem}`,
+    'containers keep the connections that they have')
+}
