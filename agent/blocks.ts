@@ -9,8 +9,8 @@ import type { Member } from './member.ts'
 import type { NetworkConfig } from './network.ts'
 import { viewNetwork, type NetworkView } from './network-view.ts'
 import { OverlayError, Unsettled } from './overlay-error.ts'
-import { freeBlocks, isBlockOf, type Range } from './range.ts'
-import { ownerOf, written, type BlockRecord } from './records.ts'
+import { blockAround, freeBlocks, isBlockOf, type Range } from './range.ts'
+import { ownerOf, recordOf, written, type BlockRecord, type StaticRecord } from './records.ts'
 import { get } from './store/lookup.ts'
 import type { Entry } from './store/store.ts'
 import { absent, holding, put, remove, unchanged, type Condition } from './store/transaction.ts'
@@ -47,7 +47,10 @@ const tryClaim = async (
   return found === undefined && now === undefined ? 'unsettled' : 'taken'
 }
 
-interface Options { readonly wanted?: string; readonly view?: NetworkView }
+/** What has to be done about a block that is this host's before an address of it is handed out. */
+export type Preparation = (block: string) => Promise<void>
+
+interface Options { readonly wanted?: string; readonly view?: NetworkView; readonly prepare?: Preparation }
 
 function* chained<T>(first: Iterable<T>, second: Iterable<T>): Generator<T> {
   yield* first
@@ -55,7 +58,7 @@ function* chained<T>(first: Iterable<T>, second: Iterable<T>): Generator<T> {
 }
 
 const claim = async (
-  member: Member, name: string, range: Range, { wanted, view }: Options = {},
+  member: Member, name: string, range: Range, { wanted, view, prepare }: Options = {},
 ): Promise<string> => {
   const network = view ?? await viewNetwork(member, name)
   const owners = network.blocks
@@ -63,13 +66,14 @@ const claim = async (
   const own = [...owners].filter(([block, now]) => isBlockOf(range, block) && ownerOf(now) === member.host)
     .map(([block]) => block).filter(block => !known.includes(block))
   const free = freeBlocks(range, block => owners.has(block) || known.includes(block)).take(MANY)
-  const afresh = wanted === undefined ? {} : { wanted }
+  const afresh = { ...wanted === undefined ? {} : { wanted }, ...prepare === undefined ? {} : { prepare } }
   let tried = 0
   for (const block of wanted === undefined ? chained(own, free) : [wanted]) {
     tried++
     const settled = owners.has(block) ? [] : [holding(settledKey, member.cluster)]
     const result = await tryClaim(member, network, block, owners.get(block), settled)
     if (result === 'ours') {
+      await prepare?.(block)
       member.rememberShare(name, network.config, share => ({ ...share, blocks: withBlock(share.blocks, block) }))
       return block
     }
@@ -77,7 +81,7 @@ const claim = async (
     if (result === 'unsettled') throw new Unsettled()
   }
   if (wanted !== undefined) throw new OverlayError('taken', `block ${wanted} of network ${name} is another host's`)
-  if (view !== undefined || tried >= MANY) return await claim(member, name, range)
+  if (view !== undefined || tried >= MANY) return await claim(member, name, range, afresh)
   throw new OverlayError('exhausted', `every block of ${range.subnet} of network ${name} has an owner`,
     'remove hosts that are gone, or make a network with a larger subnet')
 }
@@ -86,26 +90,29 @@ const claim = async (
  * Gets a further block of a range: one that the store says is this host's and its memory does not know, after a crash;
  * otherwise a free one.
  * @param options `wanted`: this block and no other. `view`: what is known of the network, which spares asking; it may
- * be out of date.
+ * be out of date. `prepare`: done before the memory has the block.
  * @throws OverlayError `exhausted`, `unsettled`, `no-network`, `removed`, `foreign-cluster`, with `wanted` also `taken`
  * @throws StoreError when it is `unknown`, calling again finds what became of it
  */
 export const claimBlock = (member: Member, name: string, range: Range, options: Options = {}): Promise<string> =>
   member.inTurn(() => claim(member, name, range, options))
 
-/**
- * Gets at least one block of every range of a network.
- * @param approve throws when this host can have no part in a network of this kind: then nothing is claimed
- * @throws as claimBlock
- */
+interface Needs {
+  /** Throws when this host can have no part in a network of this kind: then nothing is claimed. */
+  readonly approve?: (config: NetworkConfig) => void
+  readonly prepare?: Preparation
+}
+
+/** Gets at least one block of every range of a network. @throws as claimBlock */
 export const ensureBlocks = (
-  member: Member, name: string, approve: (config: NetworkConfig) => void = () => undefined,
+  member: Member, name: string, { approve, prepare }: Needs = {},
 ): Promise<readonly string[]> => member.inTurn(async () => {
   const view = await viewNetwork(member, name)
-  approve(view.config)
+  approve?.(view.config)
   for (const range of view.config.ranges) {
     const blocks = member.share(name)?.blocks ?? []
-    if (!blocks.some(block => isBlockOf(range, block))) await claim(member, name, range, { view })
+    if (blocks.some(block => isBlockOf(range, block))) continue
+    await claim(member, name, range, { view, ...prepare === undefined ? {} : { prepare } })
   }
   return member.share(name)!.blocks
 })
@@ -129,7 +136,11 @@ const reclaim = async (member: Member, name: string): Promise<readonly string[]>
   const network = await viewNetwork(member, name)
   const owners = network.blocks
   const known = member.share(name)?.blocks ?? []
-  const inStore = [...owners].filter(([, now]) => ownerOf(now) === member.host).map(([block]) => block)
+  // A block in which others have addresses has to be prepared first: claiming finds it.
+  const shared = new Set([...network.statics.values()].filter(entry => ownerOf(entry) !== member.host)
+    .map(entry => blockAround(network.config, recordOf<StaticRecord>(entry).ip)))
+  const inStore = [...owners].filter(([block, now]) => ownerOf(now) === member.host && !shared.has(block))
+    .map(([block]) => block)
   const lost: string[] = []
   const ours: string[] = []
   for (const block of new Set([...known, ...inStore])) {

@@ -1,6 +1,6 @@
 // What the plugin has handed out on this host, and keeping single addresses of our blocks from being handed out because
 // a container of another host has them. The records are host-local's.
-import { recordedIn, recordOf, Store } from '#plugins/host-local-ipam/store.ts'
+import { isGuest, recordedIn, recordOf, Store } from '#plugins/host-local-ipam/store.ts'
 import { readRangeSets } from '#plugins/host-local-ipam/range-sets.ts'
 import { capacity, isCandidate, numberIn } from '#cni/address-range.ts'
 import type { Config } from '#plugins/host-local-ipam/config.ts'
@@ -24,7 +24,7 @@ export class LeaseRecords {
 
   /** The addresses that are kept for containers of other hosts. */
   get guests(): readonly string[] {
-    return recordedIn(this.#directory).filter(address => this.#record(address)?.includes('/') === true)
+    return recordedIn(this.#directory).filter(address => isGuest(this.#record(address)))
   }
 
   /** Runs a step during which nobody is given an address. */
@@ -43,7 +43,7 @@ export class LeaseRecords {
    * @param before done with the address recorded and nobody else at work
    * @returns false when a container of this host has it
    */
-  keepFor(address: string, host: string, container: string, ifname: string, before: () => void): boolean {
+  keepFor(address: string, host: string, container: string, ifname: string, before = (): void => {}): boolean {
     using store = Store.open(this.#directory)
     const name = guest(host, container)
     const kept = store.record(address) === recordOf(name, ifname) || store.reserve(address, name, ifname)

@@ -31,6 +31,10 @@ export const blockOf = (range: Range, address: string): string | undefined => {
   return offset < 0n || index >= BigInt(blockCount(range)) ? undefined : blockAt(range, Number(index))
 }
 
+/** The block of any of the ranges that a network has which an address lies in. */
+export const blockAround = ({ ranges }: { readonly ranges: readonly Range[] }, ip: unknown): string | undefined =>
+  typeof ip === 'string' ? ranges.map(range => blockOf(range, ip)).find(block => block !== undefined) : undefined
+
 /** Whether a block is one that the range is cut into. */
 export const isBlockOf = (range: Range, block: string): boolean => blockOf(range, block) === block
 

@@ -3,7 +3,8 @@ import { setTimeout } from 'node:timers/promises'
 import { familyOf } from '#netlink/ip.ts'
 import { readRunFile } from '#cni/cluster/run-file.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
-import { claimBlock, ensureBlocks, releaseBlock } from './blocks.ts'
+import { claimBlock, ensureBlocks, releaseBlock, type Preparation } from './blocks.ts'
+import { settledKey } from './layout.ts'
 import type { Member } from './member.ts'
 import { withShare } from './memory.ts'
 import { publish } from './membership.ts'
@@ -14,6 +15,7 @@ import type { OverlayHost } from './overlay-host.ts'
 import { isLocal } from './store-choice.ts'
 import { chooseSubnet } from './subnet-choice.ts'
 import { answerStatics, claimStatic, releaseStatic, staticsWithin } from './statics.ts'
+import { get } from './store/lookup.ts'
 import { StoreError } from './store/store-error.ts'
 
 type Of<Op extends Request['op']> = Extract<Request, { readonly op: Op }>
@@ -35,11 +37,27 @@ const make = async (here: OverlayHost, { store }: Member, { network, config }: O
   }
 }
 
+/** Keeps addresses that containers of other hosts have from being handed out here. */
+const reserve = async (
+  here: OverlayHost, member: Member, network: string, block: string,
+): Promise<readonly string[]> => {
+  const records = here.records(network)
+  const guests = (await staticsWithin(member, network, block)).filter(({ host }) => host !== member.host)
+  for (const { ip, host, container, ifname } of guests) records.keepFor(ip, host, container, ifname)
+  return guests.map(({ ip }) => ip)
+}
+
+/** Has a block that nobody had before prepared for its first address: its containers of other hosts stay. */
+const preparation = (here: OverlayHost, member: Member, network: string): Preparation =>
+  async block => { await reserve(here, member, network, block) }
+
 const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Promise<Answer> => {
   const { network, config } = request
   for (;;) {
     try {
-      await ensureBlocks(member, network, found => here.approve(network, found))
+      await ensureBlocks(member, network, {
+        approve: found => here.approve(network, found), prepare: preparation(here, member, network),
+      })
       // The others need the key before packets of this network can come.
       if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
       here.sync(network, true)
@@ -63,7 +81,7 @@ const grow = async (here: OverlayHost, member: Member, { network }: Of<'grow'>):
       const ranges = view.config.ranges.filter(({ subnet }) => familyOf(subnet) === family)
       for (const [i, range] of ranges.entries()) {
         try {
-          await claimBlock(member, network, range, { view })
+          await claimBlock(member, network, range, { view, prepare: preparation(here, member, network) })
           break
         } catch (error) {
           if (!(error instanceof OverlayError) || error.obstacle !== 'exhausted' || i === ranges.length - 1) throw error
@@ -126,9 +144,10 @@ export const tendStatics = async (here: OverlayHost, member: Member, network: st
   await answerStatics(member, network, ({ ip, host, container, ifname }) =>
     records.keepFor(ip, host, container, ifname, () => here.write(network, [ip])))
   const guests = new Set<string>()
-  for (const block of share.blocks)
-    for (const { ip, host } of await staticsWithin(member, network, block)) if (host !== member.host) guests.add(ip)
-  records.freeGuests(guests)
+  for (const block of share.blocks) for (const ip of await reserve(here, member, network, block)) guests.add(ip)
+  // A store that was wiped does not know of all that containers have.
+  const settled = await get(member.store, settledKey)
+  if (settled?.value === member.cluster) records.freeGuests(guests)
   here.write(network)
 }
 

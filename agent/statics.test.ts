@@ -60,6 +60,31 @@ void test('in the block of another host', async t => {
   t.equal(asked.length, 2, 'nothing is asked any more')
 })
 
+void test('a block in which another host has an address already', async t => {
+  const { lab } = await newLab(t)
+  await createNetwork(lab.store, 'net', flat)
+  const [one, two] = [await lab.join('h1'), await lab.join('h2')]
+  await claimStatic(one, 'net', '10.1.0.20', holder)
+  const wanted = '10.1.0.16/28'
+  const before = lab.disks.get('h2')!
+  const prepared: string[] = []
+  await claimBlock(two, 'net', small, {
+    wanted, prepare: async block => {
+      prepared.push(block)
+      t.same(lab.blocksOf('h2', 'net'), [], 'nothing is handed out of it before')
+    },
+  })
+  t.same(prepared, [wanted])
+  t.same(lab.blocksOf('h2', 'net'), [wanted])
+  // Killed between the store's yes and the preparation.
+  lab.disks.set('h2', before)
+  const again = await lab.join('h2')
+  t.same(lab.blocksOf('h2', 'net'), [], 'it is not used unprepared')
+  await claimBlock(again, 'net', small, { prepare: async block => { prepared.push(block) } })
+  t.same(prepared, [wanted, wanted], 'but the first to be claimed again')
+  t.same((await lab.join('h2')).share('net')?.blocks, [wanted])
+})
+
 void test('after a crash', async t => {
   const { lab } = await newLab(t)
   await createNetwork(lab.store, 'net', flat)

@@ -5,7 +5,7 @@ import type { Member } from './member.ts'
 import type { NetworkConfig } from './network.ts'
 import { viewNetwork } from './network-view.ts'
 import { OverlayError, Unsettled } from './overlay-error.ts'
-import { blockOf } from './range.ts'
+import { blockAround } from './range.ts'
 import { ownerOf, recordOf, written, type StaticRecord } from './records.ts'
 import { get } from './store/lookup.ts'
 import { absent, holding, put, remove, unchanged } from './store/transaction.ts'
@@ -27,11 +27,8 @@ const forget = (member: Member, network: string, ip: string): void => {
     ({ ...rest, statics: statics.filter(record => record.ip !== ip) }))
 }
 
-const blockIn = ({ ranges }: NetworkConfig, ip: unknown): string | undefined =>
-  typeof ip === 'string' ? ranges.map(range => blockOf(range, ip)).find(block => block !== undefined) : undefined
-
-const blockAround = (config: NetworkConfig, network: string, ip: string): string => {
-  const block = blockIn(config, ip)
+const requireBlock = (config: NetworkConfig, network: string, ip: string): string => {
+  const block = blockAround(config, ip)
   if (block !== undefined) return block
   const subnets = config.ranges.map(({ subnet }) => subnet).join(', ')
   throw new OverlayError('invalid', `address ${ip} is not in ${subnets} of network ${network}`)
@@ -47,7 +44,7 @@ const requireNoRefusal = (member: Member, network: string, ip: string): void => 
 
 const claim = async (member: Member, network: string, ip: string, holder: Holder): Promise<StaticRecord> => {
   const { entry, config, blocks, statics } = await viewNetwork(member, network)
-  const wanted = blockAround(config, network, ip)
+  const wanted = requireBlock(config, network, ip)
   const [key, block] = [staticKey(network, ip), blockKey(network, wanted)]
   const [now, around] = [statics.get(key), blocks.get(wanted)]
   const before = now && recordOf<StaticRecord>(now)
@@ -95,7 +92,7 @@ export const staticsWithin = async (
 ): Promise<readonly StaticRecord[]> => {
   const { config, statics } = await viewNetwork(member, network)
   return [...statics.values()].map(entry => recordOf<StaticRecord>(entry) as StaticRecord)
-    .filter(({ ip }) => blockIn(config, ip) === block)
+    .filter(({ ip }) => blockAround(config, ip) === block)
 }
 
 /**
@@ -111,7 +108,7 @@ export const answerStatics = async (
   const blocks = member.share(network)?.blocks ?? []
   for (const entry of statics.values()) {
     const record = recordOf<StaticRecord>(entry) as StaticRecord
-    const block = blockIn(config, record.ip)
+    const block = blockAround(config, record.ip)
     if (record.granted !== false || block === undefined || !blocks.includes(block)) continue
     const answer = reserve(record) ? put(entry.key, written({ ...record, granted: true })) : remove(entry.key)
     member.requireStanding(await member.store.commit([...member.conditions, unchanged(entry)], [answer]))

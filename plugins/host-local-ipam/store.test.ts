@@ -219,3 +219,16 @@ test('DEL after a reboot is no use that counts', async t => {
   use(() => undefined)
   t.same(names(), ['lock'], 'and the rest is still reclaimed')
 })
+
+test('what the agent keeps for another host\'s container goes neither by a reboot nor as garbage', async t => {
+  const { age, use, names } = world(t)
+  use(store => { store.reserve('10.0.0.2', 'h2/c1', 'eth0'); store.reserve('10.0.0.3', 'c2', 'eth0') }, earlier)
+  age('10.0.0.2', before)
+  age('10.0.0.3', before)
+  use(() => undefined)
+  t.same(names(), ['10.0.0.2', 'lock'])
+  use(store => store.retain(() => false, step => step()))
+  t.same(names(), ['10.0.0.2', 'lock'])
+  use(store => store.release('10.0.0.2'))
+  t.same(names(), ['lock'], 'only by who keeps it')
+})

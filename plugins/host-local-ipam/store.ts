@@ -12,6 +12,12 @@ const RECORD_MODE = 0o600
 /** What a record of an attachment says. */
 export const recordOf = (containerId: string, ifName: string): string => `${containerId}\r\n${ifName}`
 
+/**
+ * Whether an address is kept for a container of another host, `HOST/CONTAINER`: only the agent knows how long. No
+ * container's id has a slash.
+ */
+export const isGuest = (record: string | undefined): boolean => record?.split('\r\n')[0]!.includes('/') === true
+
 // For thousands of names cheaper than reading them as addresses; what is removed unasked is looked at closely first.
 const looksLikeAddress = /^(?:(?:\d+\.){3}\d+|[\da-fA-F:.]*:[\da-fA-F:.]*)$/
 
@@ -120,11 +126,11 @@ export class Store implements Disposable {
   }
 
   /**
-   * Removes every record that is not live.
+   * Removes every record of a container of this host that is not live.
    * @param attempt runs one removal; a failure must not stop the others
    */
   retain(isLive: (record: string) => boolean, attempt: (step: () => void) => void): void {
-    const dead = this.records().filter(([address, record]) => !isLive(record) && parseIp(address))
+    const dead = this.records().filter(([address, record]) => !isLive(record) && !isGuest(record) && parseIp(address))
     this.#holders = undefined
     for (const [address] of dead) attempt(() => this.release(address))
   }
@@ -146,7 +152,7 @@ export class Store implements Disposable {
     const until = leftoverUntil(found, this.#boot)
     if (until !== undefined) {
       const old = recordedIn(this.#directory).filter(name => parseIp(name) && isLeftover(this.#path(name), until))
-      for (const address of old) this.release(address)
+      for (const address of old) if (!isGuest(this.record(address))) this.release(address)
     }
     writeText(this.#path('lock'), current, 0o600)
   }
