@@ -55,8 +55,11 @@ const applied = (state: State, operations: readonly Operation[]): State => {
   return forgetful({ ...state, revision, entries: byKey, removed: byAge })
 }
 
+/** Of sums of seconds that are no whole numbers. */
+const ROUNDING = 0.001
+
 const runsOut = ({ seconds, until }: Held, now: number): boolean =>
-  until <= now || until - seconds > now // the second: taken before the machine was started
+  until <= now || until - seconds > now + ROUNDING // the second: taken before the machine was started
 
 /** The leases that have run out. */
 export const ended = ({ leases }: State, now: number): readonly string[] =>

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeF
 import { setTimeout } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { contract, type World } from './contract.ts'
-import { compacted, type State } from './file-state.ts'
+import { compacted, emptyState, ended, withLease, type State } from './file-state.ts'
 import { FileStore } from './file.ts'
 import { StoreDirectory } from './store-directory.ts'
 import { absent, put } from './transaction.ts'
@@ -93,4 +93,10 @@ void test('what is on the disk', async t => {
   await t.rejects(store.list(''), { trouble: 'refused', message: /store\.json is no JSON.*restore or remove it/ })
   await t.rejects(store.commit([], [put('key', '')]), { name: 'StoreError', trouble: 'refused' })
   t.equal(readFileSync(`${path}/store.json`, 'utf8'), before.slice(0, 20), 'it is not overwritten')
+})
+
+void test('a lease lasts from the very moment that it is taken', async t => {
+  // Hundredths of seconds, as /proc/uptime has them, are no exact numbers.
+  const moments = Array.from({ length: 10_000 }, (_, i) => i / 100)
+  t.same(moments.filter(now => ended(withLease(emptyState('s'), 'a', 30, now), now).length > 0), [])
 })
