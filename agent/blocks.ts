@@ -7,6 +7,7 @@
 import { blockKey, settledKey } from './layout.ts'
 import type { Member } from './member.ts'
 import type { NetworkConfig } from './network.ts'
+import { rangesFor } from './network-plan.ts'
 import { viewNetwork, type NetworkView } from './network-view.ts'
 import { OverlayError, Unsettled } from './overlay-error.ts'
 import { blockAround, freeBlocks, isBlockOf, type Range } from './range.ts'
@@ -97,22 +98,36 @@ const claim = async (
 export const claimBlock = (member: Member, name: string, range: Range, options: Options = {}): Promise<string> =>
   member.inTurn(() => claim(member, name, range, options))
 
+export const isExhausted = (error: unknown): boolean =>
+  error instanceof OverlayError && error.obstacle === 'exhausted'
+
 interface Needs {
   /** Throws when this host can have no part in a network of this kind: then nothing is claimed. */
   readonly approve?: (config: NetworkConfig) => void
-  readonly prepare?: Preparation
+  readonly prepare?: Preparation | undefined
+  /** What this host does not hand out of a pool. */
+  readonly exclude?: readonly string[] | undefined
 }
 
-/** Gets at least one block of every range of a network. @throws as claimBlock */
+/**
+ * Gets at least one block of every range of a network. A pool may have none left: then there are single addresses.
+ * @throws as claimBlock
+ */
 export const ensureBlocks = (
-  member: Member, name: string, { approve, prepare }: Needs = {},
+  member: Member, name: string, { approve, prepare, exclude }: Needs = {},
 ): Promise<readonly string[]> => member.inTurn(async () => {
   const view = await viewNetwork(member, name)
   approve?.(view.config)
-  for (const range of view.config.ranges) {
+  const isPool = view.config.addressing === 'pool'
+  if (isPool && member.share(name) === undefined) member.rememberShare(name, view.config, share => share)
+  for (const range of rangesFor(view.config, exclude)) {
     const blocks = member.share(name)?.blocks ?? []
     if (blocks.some(block => isBlockOf(range, block))) continue
-    await claim(member, name, range, { view, ...prepare === undefined ? {} : { prepare } })
+    try {
+      await claim(member, name, range, { view, ...prepare === undefined ? {} : { prepare } })
+    } catch (error) {
+      if (!isPool || !isExhausted(error)) throw error
+    }
   }
   return member.share(name)!.blocks
 })

@@ -13,19 +13,19 @@ import type { Link } from '#netlink/route/link.ts'
 import type { Wireguard } from '#netlink/wireguard.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { ownAddresses, type Device, type Ground } from './local-network.ts'
-import type { Share } from './memory.ts'
+import type { OverlayShare, OverlayShares } from './overlay-shares.ts'
 import { encryptions, isEncrypted, type NetworkConfig } from './network.ts'
 import { OverlayError } from './overlay-error.ts'
 import { keepKey, publicKeyOf } from './wireguard-key.ts'
 
 /** One network: what is this host's of it, and what is known of the others, by key and tunnel end. */
-interface Part { readonly share: Share; readonly peers: Map<string, Peer> }
+interface Part { readonly share: OverlayShare; readonly peers: Map<string, Peer> }
 
 const idOf = ({ wireguard, vtep }: Peer): string => `${wireguard?.key} ${vtep}`
 
 const byId = (peers: readonly Peer[]): Map<string, Peer> => new Map(peers.map(peer => [idOf(peer), peer]))
 
-const hasIpv6 = ({ config }: Share): boolean => config.ranges.some(({ subnet }) => familyOf(subnet) === 'ipv6')
+const hasIpv6 = ({ config }: OverlayShare): boolean => config.ranges.some(({ subnet }) => familyOf(subnet) === 'ipv6')
 
 const unsupported = (message: string, advice: string): OverlayError => new OverlayError('unsupported', message, advice)
 
@@ -64,7 +64,7 @@ export class Encryption {
   }
 
   /** Sees to the device alone: for as long as nobody knows what the peers are, those that are there stay. */
-  prepare(shares: Readonly<Record<string, Share>>): ReadonlyMap<string, Device> {
+  prepare(shares: OverlayShares): ReadonlyMap<string, Device> {
     const { host, underlay } = this.#ground
     this.#fence(shares)
     if (Object.keys(shares).length === 0) return new Map()
@@ -81,7 +81,7 @@ export class Encryption {
    * @throws OverlayError, NetlinkError, Error that says what is in the way; packets are answered with an error then
    */
   sync(
-    shares: Readonly<Record<string, Share>>, peersIn: (network: string) => readonly Peer[],
+    shares: OverlayShares, peersIn: (network: string) => readonly Peer[],
   ): Outcome & { readonly devices: ReadonlyMap<string, Device> } {
     const { host, underlay } = this.#ground
     this.#parts = new Map(Object.entries(shares).map(([name, share]) => [name, { share, peers: byId(peersIn(name)) }]))
@@ -143,14 +143,14 @@ export class Encryption {
   }
 
   /** Addresses of the networks that nobody is behind are answered with an error, with or without a device. */
-  #fence(shares: Readonly<Record<string, Share>>): Outcome {
+  #fence(shares: OverlayShares): Outcome {
     const outcomes = Object.values(shares).map(({ config: { vni, ranges } }) =>
       ensureFence(this.#ground.host, vni, ranges.map(({ subnet }) => subnet)))
     const total = (part: 'added' | 'removed'): number => outcomes.reduce((sum, outcome) => sum + outcome[part], 0)
     return { added: total('added'), removed: total('removed'), refused: outcomes.flatMap(({ refused }) => refused) }
   }
 
-  #ensure(shares: Readonly<Record<string, Share>>, fit: Fit): { readonly wg: Wireguard; readonly link: Link } {
+  #ensure(shares: OverlayShares, fit: Fit): { readonly wg: Wireguard; readonly link: Link } {
     const { host, underlay: { vtep } } = this.#ground
     const wg = this.#wireguard(Object.keys(shares).join(', '))
     const all = Object.entries(shares)
@@ -186,6 +186,6 @@ export class Encryption {
 
 /** One device, of which each network may use less than fits. */
 const devicesOf = (
-  shares: Readonly<Record<string, Share>>, { index, name }: Link, fitting: number,
+  shares: OverlayShares, { index, name }: Link, fitting: number,
 ): ReadonlyMap<string, Device> =>
   new Map(Object.entries(shares).map(([network, { config: { mtu = fitting } }]) => [network, { index, name, mtu }]))

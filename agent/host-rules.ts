@@ -4,14 +4,14 @@ import { ensureGuard } from '#net/overlay-guard.ts'
 import { ensureInternal } from '#net/overlay-internal.ts'
 import { ensureSeal } from '#net/overlay-seal.ts'
 import { WIREGUARD_DEVICE } from '#net/overlay-wireguard.ts'
-import { isEncrypted, type NetworkConfig } from './network.ts'
+import { isEncrypted, type OverlayConfig } from './network.ts'
 import type { Underlay } from './underlay.ts'
 
-const subnetsOf = (configs: readonly NetworkConfig[]): readonly (readonly string[])[] =>
+const subnetsOf = (configs: readonly OverlayConfig[]): readonly (readonly string[])[] =>
   configs.map(({ ranges }) => ranges.map(({ subnet }) => subnet))
 
 /** Keeps encrypted networks to their device. It needs to know nothing of other hosts. @throws NetlinkError */
-export const sealNetworks = (host: Namespace, { index }: Underlay, configs: readonly NetworkConfig[]): void =>
+export const sealNetworks = (host: Namespace, { index }: Underlay, configs: readonly OverlayConfig[]): void =>
   ensureSeal(host, {
     device: WIREGUARD_DEVICE, underlay: host.link.at(index).name,
     subnets: subnetsOf(configs.filter(isEncrypted)).flat(),
@@ -24,7 +24,7 @@ export const sealNetworks = (host: Namespace, { index }: Underlay, configs: read
  * @throws NetlinkError
  */
 export const guardNetworks = (
-  host: Namespace, configs: readonly NetworkConfig[], vteps: readonly string[], tunnels: readonly string[],
+  host: Namespace, configs: readonly OverlayConfig[], vteps: readonly string[], tunnels: readonly string[],
 ): void => {
   // WireGuard knows by itself who may send.
   const ports = new Set(configs.filter(config => !isEncrypted(config)).map(({ port }) => port))

@@ -21,7 +21,7 @@ export interface HostEntry {
   readonly version?: string
 }
 
-export interface NetworkEntry extends NetworkConfig {
+export type NetworkEntry = NetworkConfig & {
   readonly network: string
   /** How many blocks there are in all its ranges. */
   readonly capacity: number

@@ -1,12 +1,10 @@
 // What the plugin has handed out on this host, and keeping single addresses of our blocks from being handed out because
 // a container of another host has them. The records are host-local's.
 import { isGuest, recordedIn, recordOf, Store } from '#plugins/host-local-ipam/store.ts'
-import { readRangeSets } from '#plugins/host-local-ipam/range-sets.ts'
 import { capacity, isCandidate, numberIn } from '#cni/address-range.ts'
-import type { Config } from '#plugins/host-local-ipam/config.ts'
-import { hostLocalConfig } from '#cni/cluster/addresses.ts'
+import { familiesOf, handedOut } from '#cni/cluster/addresses.ts'
 import type { RunFile } from '#cni/cluster/run-file.ts'
-import { familyOf, type Family } from '#netlink/ip.ts'
+import type { Family } from '#netlink/ip.ts'
 import { tolerate } from '#sys/errno.ts'
 import { readText } from '#sys/file.ts'
 
@@ -61,18 +59,17 @@ export class LeaseRecords {
     store.settle()
   }
 
-  /** The families of which this host has no address left to hand out. */
-  exhausted(run: RunFile): readonly Family[] {
-    if (run.blocks.length === 0) return [...new Set(run.ranges.map(({ subnet }) => familyOf(subnet)))]
+  /** The families of which this host has no address left to hand out. @param exclude what it never does */
+  exhausted(run: RunFile, exclude?: readonly string[]): readonly Family[] {
     const used = recordedIn(this.#directory)
-    const config = { ipam: hostLocalConfig(run, '/') } as unknown as Config
-    return readRangeSets(config, '1.1.0').filter(set => {
+    return familiesOf(run).filter(family => {
+      const set = handedOut(run, family, exclude)
       const own = used.filter(name => {
         const address = numberIn(set.family, name)
         return address !== undefined && isCandidate(set, address)
       })
       return BigInt(own.length) >= capacity(set)
-    }).map(({ family }) => family)
+    })
   }
 
   #record(address: string): string | undefined {

@@ -1,4 +1,5 @@
 // One network on this host: its device and entries in the kernel, and the file that says to the plugin what there is.
+import type { OverlayRun } from '#cni/cluster/run-file.ts'
 import { nthAddress, parsePrefix } from '#net/prefix.ts'
 import { familyOf } from '#netlink/ip.ts'
 import { ensureFence } from '#net/overlay-fence.ts'
@@ -8,10 +9,9 @@ import { changePeers, type Outcome } from '#net/overlay-sync.ts'
 import { ensureTunnel, findTunnel } from '#net/overlay-tunnel.ts'
 import { ensureOverlay, removeOverlay, type Overlay } from '#net/overlay.ts'
 import type { Namespace } from '#net/namespace.ts'
-import { runFilePath, type RunFile } from '#cni/cluster/run-file.ts'
-import { readText, removeFile, replaceFile } from '#sys/file.ts'
 import type { ChecksumOffload } from './checksum-offload.ts'
-import type { Share } from './memory.ts'
+import type { OverlayShare } from './overlay-shares.ts'
+import type { Part } from './run-files.ts'
 import type { Underlay } from './underlay.ts'
 
 /** What a network is made of on this host. */
@@ -19,7 +19,6 @@ export interface Ground {
   readonly host: Namespace
   readonly underlay: Underlay
   readonly mac: string
-  readonly runDirectory: string
   readonly checksums: ChecksumOffload
 }
 
@@ -27,10 +26,11 @@ const ownAddress = (block: string): string =>
   `${nthAddress(parsePrefix(block)!, 0)}/${familyOf(block) === 'ipv4' ? 32 : 128}`
 
 /** What the host sends from itself: the first address of its first block of each family. */
-export const ownAddresses = ({ blocks }: Share): readonly string[] => (['ipv4', 'ipv6'] as const).flatMap(family => {
-  const first = blocks.find(block => familyOf(block) === family)
-  return first === undefined ? [] : [ownAddress(first)]
-})
+export const ownAddresses = ({ blocks }: OverlayShare): readonly string[] =>
+  (['ipv4', 'ipv6'] as const).flatMap(family => {
+    const first = blocks.find(block => familyOf(block) === family)
+    return first === undefined ? [] : [ownAddress(first)]
+  })
 
 /**
  * The device over which the other hosts are reached; `mtu` is of packets inside.
@@ -64,7 +64,7 @@ export class LocalNetwork {
   }
 
   /** Sees to the device alone: for as long as nobody knows what the peers are, those that are there stay. */
-  prepare(share: Share): void {
+  prepare(share: OverlayShare): void {
     const { host, underlay } = this.#ground
     const overlay = this.#overlay(share)
     const found = findTunnel(host, overlay.vni, overlay.port)
@@ -76,7 +76,7 @@ export class LocalNetwork {
   }
 
   /** Brings everything in the kernel in step. @throws Error that says what is in the way */
-  sync(share: Share, peers: readonly Peer[]): Outcome {
+  sync(share: OverlayShare, peers: readonly Peer[]): Outcome {
     const { host, underlay } = this.#ground
     const { ranges, vni } = share.config
     const family = familyOf(underlay.vtep)
@@ -93,7 +93,7 @@ export class LocalNetwork {
   }
 
   /** The same for peers that have changed. @returns undefined when everything has to be looked at */
-  change(share: Share, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
+  change(share: OverlayShare, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
     const { host, underlay } = this.#ground
     if (this.#device === undefined) return undefined
     const family = familyOf(underlay.vtep)
@@ -103,39 +103,28 @@ export class LocalNetwork {
     return outcome.refused.length > 0 ? undefined : outcome
   }
 
-  /** Writes the file for the plugin, when something in it is new. */
-  write(share: Share, reserved: readonly string[], drained: string | undefined): void {
-    if (this.#device === undefined) return
-    const { config: { vni, port, addressing, internal = false, encryption = 'none', ranges }, blocks, statics } = share
-    const file: RunFile = {
-      network: this.name, vni, port, device: this.#device.name, mtu: this.#device.mtu, addressing, internal, encryption,
-      ranges, blocks, reserved: [...reserved].sort(),
-      statics: statics.filter(({ granted }) => granted).map(({ ip, container, ifname }) => ({ ip, container, ifname })),
-      ...drained === undefined ? {} : { drained },
-    }
-    const path = runFilePath(this.#ground.runDirectory, this.name)
-    const text = `${JSON.stringify(file, undefined, 2)}\n`
-    if (readText(path) !== text) replaceFile(path, text, 0o600)
+  /** The file for the plugin, once there is a device. */
+  runFile(share: OverlayShare, part: Part): OverlayRun | undefined {
+    if (this.#device === undefined) return undefined
+    const { vni, port, addressing, internal = false, encryption = 'none', ranges } = share.config
+    const { name: device, mtu } = this.#device
+    return { vni, port, device, mtu, addressing, internal, encryption, ranges, ...part }
   }
 
-  /** Removes the file: the plugin asks then. */
-  withdraw(): void { removeFile(runFilePath(this.#ground.runDirectory, this.name)) }
-
   /** Removes it all from the kernel. */
-  remove({ config }: Share): void {
+  remove({ config }: OverlayShare): void {
     const { host } = this.#ground
-    this.withdraw()
     removeOverlay(host, config)
     ensureFence(host, config.vni, [])
     this.#device = undefined
   }
 
-  #settle(share: Share, { index, name, mtu }: Omit<Device, 'address'>): void {
+  #settle(share: OverlayShare, { index, name, mtu }: Omit<Device, 'address'>): void {
     this.#ground.checksums.settle(this.#ground.host, name)
     this.#device = { index, name, mtu, address: ownAddresses(share)[0]?.split('/')[0] }
   }
 
-  #overlay({ config, blocks, ...rest }: Share): Overlay {
+  #overlay({ config, blocks, ...rest }: OverlayShare): Overlay {
     const { vni, port, mtu, ranges } = config
     return {
       network: this.name, vni, port, vtep: this.#ground.underlay.vtep, mac: this.#ground.mac,

@@ -5,6 +5,7 @@ import type { Outcome } from '#net/overlay-sync.ts'
 import { Encryption } from './encryption.ts'
 import { LocalNetwork, type Ground } from './local-network.ts'
 import type { Share } from './memory.ts'
+import type { OverlayShare, OverlayShares } from './overlay-shares.ts'
 import { isEncrypted } from './network.ts'
 import type { Settings } from './settings.ts'
 
@@ -57,7 +58,7 @@ export class LocalNetworks {
    * @param peersIn the other hosts of a network; without knowledge of them the device alone is seen to
    * @throws Error that says what is in the way
    */
-  syncEncrypted(shares: Readonly<Record<string, Share>>, peersIn?: (network: string) => readonly Peer[]): Outcome {
+  syncEncrypted(shares: OverlayShares, peersIn?: (network: string) => readonly Peer[]): Outcome {
     if (peersIn === undefined) {
       for (const [name, device] of this.encryption.prepare(shares)) this.at(name).place(device, [])
       return { added: 0, removed: 0, refused: [] }
@@ -68,7 +69,7 @@ export class LocalNetworks {
   }
 
   /** Follows hosts of a network that have changed. @returns undefined when everything has to be looked at */
-  change(name: string, share: Share, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
+  change(name: string, share: OverlayShare, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
     const network = this.at(name)
     if (!isEncrypted(share.config)) return network.change(share, before, after)
     const outcome = this.encryption.change(name, before, after)

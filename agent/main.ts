@@ -53,7 +53,7 @@ const readStdin = async (): Promise<string> => {
 const once = async (settings: Settings, say: (line: string) => void): Promise<Answer> => {
   const request = JSON.parse(await readStdin()) as Request
   using host = Namespace.host()
-  if (request.op === 'status') return await statusOnce(settings, host)
+  if (request.op === 'status') return await statusOnce(settings, host, request)
   const fd = lockState(settings)
   try {
     return await runOnce(settings, host, request, say)

@@ -46,6 +46,7 @@ export class MembershipKeeper {
           if (this.#here.member === undefined) await this.#join()
           else this.#lease = await stayAlive(this.#here.member, this.#lease!)
           this.#lastSign = performance.now()
+          this.#here.files.confirm(Object.keys(this.#here.shares))
         }
         this.#obstacle = undefined
         this.#said = ''

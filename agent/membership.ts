@@ -78,9 +78,10 @@ const returnNetworks = async (member: Member, entries: readonly Entry[]): Promis
   const known = networksIn(entries)
   for (const [name, { config }] of Object.entries(member.memory.shares)) {
     if (known.has(name)) continue
-    const [key, vni] = [networkKey(name), vniKey(config.vni)]
-    await member.store.commit([...member.conditions, absent(key), absent(vni)],
-      [put(key, written(config)), put(vni, name)])
+    const key = networkKey(name)
+    const vni = config.addressing === 'pool' ? [] : [vniKey(config.vni)]
+    await member.store.commit([...member.conditions, absent(key), ...vni.map(absent)],
+      [put(key, written(config)), ...vni.map(text => put(text, name))])
   }
 }
 

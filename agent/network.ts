@@ -1,19 +1,20 @@
 // Networks as the store knows them: made once, the same on all hosts, never changed in what addresses depend on.
-import { overlaps, parsePrefix, subnetOf } from '#net/prefix.ts'
+import type { PoolRange, PoolRangeConfig } from '#cni/cluster/pool.ts'
 import { blocksPrefix, clusterKey, networkKey, networksKey, readNetKey, root, staticsPrefix, vniKey } from './layout.ts'
+import { invalid, planOf, requireRoom, type Plan } from './network-plan.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { Range } from './range.ts'
 import { ownerOf, recordOf, written } from './records.ts'
 import { get } from './store/lookup.ts'
 import type { Entry, Store } from './store/store.ts'
-import { absent, holding, put, remove, unchanged } from './store/transaction.ts'
+import { absent, holding, put, remove, unchanged, type Condition, type Operation } from './store/transaction.ts'
 
 export type Addressing = 'hostSubnet' | 'flat'
 
-/** `vni` names the network on the wire, `port` is the UDP port of its packets. */
 export const encryptions = ['none', 'wireguard'] as const
 
-export interface NetworkConfig {
+/** `vni` names the network on the wire, `port` is the UDP port of its packets. */
+export interface OverlayConfig {
   readonly vni: number
   readonly port: number
   readonly addressing: Addressing
@@ -27,45 +28,28 @@ export interface NetworkConfig {
   readonly leaving?: boolean
 }
 
+/** Addresses alone: the network itself is there, and none of the agent's business. */
+export interface PoolConfig {
+  readonly addressing: 'pool'
+  readonly ranges: readonly PoolRange[]
+  readonly leaving?: boolean
+  readonly mtu?: undefined
+  readonly encryption?: undefined
+  readonly internal?: undefined
+}
+
+export type NetworkConfig = OverlayConfig | PoolConfig
+
 /** What a user says: the rest has defaults. */
-export interface NetworkWish extends Partial<Omit<NetworkConfig, 'ranges'>> {
+export interface OverlayWish extends Partial<Omit<OverlayConfig, 'ranges'>> {
   readonly ranges: readonly { readonly subnet: string; readonly blockLength?: number }[]
 }
+export interface PoolWish extends Omit<PoolConfig, 'ranges'> { readonly ranges: readonly PoolRangeConfig[] }
+export type NetworkWish = OverlayWish | PoolWish
 
 const DEFAULT_PORT = 4789 // RFC 7348; the kernel's own default is another one
 const [LOWEST_VNI, HIGHEST_VNI] = [4096, 2 ** 24 - 1]
-/** Addresses of a block in flat mode, as a power of two. */
-const FLAT_BITS = 6
-
-const invalid = (message: string, advice = ''): OverlayError => new OverlayError('invalid', message, advice)
-
-const rangeOf = (
-  { subnet, blockLength }: NetworkWish['ranges'][number], i: number, addressing: Addressing,
-): Range => {
-  const prefix = parsePrefix(subnet)
-  const key = `ranges[${i}]`
-  if (prefix === undefined) throw invalid(`${key}.subnet ${JSON.stringify(subnet)} is no subnet`, 'write 10.1.0.0/16')
-  if (subnetOf(prefix) !== subnet)
-    throw invalid(`${key}.subnet ${subnet} has host bits or is not in canonical text`, `write ${subnetOf(prefix)}`)
-  const bits = 8 * prefix.bytes.length
-  const length = blockLength ?? (addressing === 'flat' ? bits - FLAT_BITS : prefix.family === 'ipv4' ? 24 : 64)
-  if (!Number.isInteger(length) || length < prefix.length || length > bits - 2)
-    throw invalid(`${key}.blockLength ${length} does not cut ${subnet} into blocks`,
-      `a number from ${prefix.length} to ${bits - 2}`)
-  return { subnet, blockLength: length }
-}
-
-const rangesOf = ({ ranges }: NetworkWish, addressing: Addressing): Range[] => {
-  const cut = ranges.map((range, i) => rangeOf(range, i, addressing))
-  if (cut.length === 0) throw invalid('ranges is empty', 'name a subnet')
-  for (const [i, { subnet }] of cut.entries())
-    for (const [j, other] of cut.slice(0, i).entries())
-      if (overlaps(parsePrefix(subnet)!, parsePrefix(other.subnet)!))
-        throw invalid(`ranges[${i}].subnet ${subnet} overlaps ranges[${j}].subnet ${other.subnet}`)
-  return cut
-}
-
-const vniFor = (wish: NetworkWish, isTaken: (vni: number) => boolean): number => {
+const vniFor = (wish: OverlayWish, isTaken: (vni: number) => boolean): number => {
   const { vni } = wish
   if (vni === undefined) {
     const count = HIGHEST_VNI - LOWEST_VNI + 1
@@ -81,7 +65,9 @@ const vniFor = (wish: NetworkWish, isTaken: (vni: number) => boolean): number =>
   return vni
 }
 
-const requireEncryption = ({ encryption = 'none', port }: NetworkWish): void => {
+const requireEncryption = (wish: NetworkWish): void => {
+  if (wish.addressing === 'pool') return
+  const { encryption = 'none', port } = wish
   if (!encryptions.includes(encryption))
     throw invalid(`encryption ${JSON.stringify(encryption)} is not known`, `one of ${encryptions.join(', ')}`)
   if (isEncrypted({ encryption }) && port !== undefined)
@@ -99,43 +85,51 @@ export const networksIn = (entries: readonly Entry[]): ReadonlyMap<string, Entry
     return read?.part === 'config' ? [[read.network, entry] as const] : []
   }))
 
-const requireRoom = (name: string, ranges: readonly Range[], others: ReadonlyMap<string, Entry>): void => {
-  for (const [other, entry] of others)
-    for (const { subnet } of configOf(entry).ranges)
-      for (const range of ranges)
-        if (overlaps(parsePrefix(range.subnet)!, parsePrefix(subnet)!))
-          throw new OverlayError('taken', `subnet ${range.subnet} of network ${name} overlaps ${subnet} of ${other}`,
-            'choose another subnet')
+interface Making {
+  readonly config: NetworkConfig
+  readonly conditions: readonly Condition[]
+  readonly operations: readonly Operation[]
+}
+
+/** A network with what has to hold, and to be written, beside its configuration. */
+const making = (name: string, wish: NetworkWish, plan: Plan, known: ReadonlyMap<string, Entry>): Making => {
+  if (plan.addressing === 'pool' || wish.addressing === 'pool')
+    return { config: plan as PoolConfig, conditions: [], operations: [] }
+  const vni = vniFor(wish, choice => known.has(vniKey(choice)))
+  const owner = known.get(vniKey(vni))
+  if (owner !== undefined)
+    throw new OverlayError('taken', `vni ${vni} is network ${owner.value}'s`, 'choose another one')
+  return {
+    config: { ...wish, vni, port: wish.port ?? DEFAULT_PORT, ...plan },
+    conditions: [absent(vniKey(vni))], operations: [put(vniKey(vni), name)],
+  }
 }
 
 /**
- * Makes a network; its VNI and its addresses are no other network's.
+ * Makes a network; its addresses, and its VNI if it has one, are no other network's.
  * @throws OverlayError `taken`, `invalid`, `no-cluster`; StoreError
  */
-export const createNetwork = async (store: Store, name: string, wish: NetworkWish): Promise<NetworkConfig> => {
+export const createNetwork = async <Wish extends NetworkWish>(
+  store: Store, name: string, wish: Wish,
+): Promise<Wish extends PoolWish ? PoolConfig : OverlayConfig> => {
   if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
     throw invalid(`network name ${JSON.stringify(name)} is not letters and digits`)
   requireEncryption(wish)
-  const addressing = wish.addressing ?? 'hostSubnet'
-  const ranges = rangesOf(wish, addressing)
+  const plan = planOf(wish)
   for (;;) {
     const { entries } = await store.list(root)
     const known = new Map(entries.map(entry => [entry.key, entry]))
     const cluster = known.get(clusterKey)
     if (cluster === undefined) throw new OverlayError('no-cluster', 'the store holds no cluster', 'make one first')
     if (known.has(networkKey(name))) throw new OverlayError('taken', `network ${name} exists`, 'choose another name')
-    requireRoom(name, ranges, networksIn(entries))
-    const vni = vniFor(wish, choice => known.has(vniKey(choice)))
-    const owner = known.get(vniKey(vni))
-    if (owner !== undefined)
-      throw new OverlayError('taken', `vni ${vni} is network ${owner.value}'s`, 'choose another one')
-    const config = { ...wish, vni, port: wish.port ?? DEFAULT_PORT, addressing, ranges }
+    requireRoom(name, plan, [...networksIn(entries)].map(([other, entry]) => [other, configOf(entry)]))
+    const { config, conditions, operations } = making(name, wish, plan, known)
     const last = known.get(networksKey)
     const { succeeded } = await store.commit([
       holding(clusterKey, cluster.value), last === undefined ? absent(networksKey) : unchanged(last),
-      absent(networkKey(name)), absent(vniKey(vni)),
-    ], [put(networkKey(name), written(config)), put(vniKey(vni), name), put(networksKey, name)])
-    if (succeeded) return config
+      absent(networkKey(name)), ...conditions,
+    ], [put(networkKey(name), written(config)), ...operations, put(networksKey, name)])
+    if (succeeded) return config as Wish extends PoolWish ? PoolConfig : OverlayConfig
   }
 }
 
@@ -164,6 +158,7 @@ export const removeNetwork = async (store: Store, name: string): Promise<void> =
     const message = `network ${name} has addresses on ${users.join(', ')}`
     throw new OverlayError('taken', message, 'remove its containers first')
   }
-  const gone = [remove(config.key), remove(vniKey(kept.vni)), put(networksKey, name)]
+  const vni = kept.addressing === 'pool' ? [] : [remove(vniKey(kept.vni))]
+  const gone = [remove(config.key), ...vni, put(networksKey, name)]
   if (!fence.succeeded || !(await store.commit([unchanged(fenced)], gone)).succeeded) await removeNetwork(store, name)
 }

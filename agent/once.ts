@@ -3,6 +3,7 @@
 import type { Namespace } from '#net/namespace.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { foundCluster } from './cluster.ts'
+import { shortage } from './growth.ts'
 import { alive, clusterKey, root } from './layout.ts'
 import { join } from './membership.ts'
 import { OverlayHost } from './overlay-host.ts'
@@ -13,12 +14,17 @@ import { put } from './store/transaction.ts'
 import { findUnderlay } from './underlay.ts'
 
 /** Whether a request could be carried out; touches nothing. */
-export const statusOnce = async (settings: Settings, host: Namespace): Promise<Answer> => {
+export const statusOnce = async (
+  settings: Settings, host: Namespace, { network, exclude }: Extract<Request, { readonly op: 'status' }>,
+): Promise<Answer> => {
   const store = openStore(settings)
   try {
     const { vtep } = findUnderlay(host, settings)
     if (!isLocal(settings)) await store.list(clusterKey)
-    return { ok: true, host: settings.hostId, vtep }
+    if (network === undefined) return { ok: true, host: settings.hostId, vtep }
+    const here = new OverlayHost(settings, host, () => {})
+    here.picture.replace((await store.list(root)).entries, true)
+    return { ok: true, host: settings.hostId, vtep, shortage: shortage(here, network, exclude) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return { ok: false, obstacle: 'unreachable', message, advice: '' }
@@ -44,6 +50,7 @@ export const runOnce = async (
     await store.commit(member.conditions, [put(alive.key(member.host), member.memory.token)])
     await lease.revoke()
     here.admit(member)
+    here.files.confirm(Object.keys(here.shares))
     here.see((await store.list(root)).entries)
     for (const name of Object.keys(here.shares)) await tendStatics(here, member, name)
   } catch (error) {

@@ -3,7 +3,6 @@
 import { changeGuard, isGuarded } from '#net/overlay-guard.ts'
 import type { Namespace } from '#net/namespace.ts'
 import type { Peer } from '#net/overlay-peer.ts'
-import { makeDirectory } from '#sys/file.ts'
 import { ChecksumOffload } from './checksum-offload.ts'
 import { collectGarbage } from './garbage.ts'
 import { guardNetworks, sealNetworks } from './host-rules.ts'
@@ -12,16 +11,14 @@ import type { Ground } from './local-network.ts'
 import { LocalNetworks } from './local-networks.ts'
 import type { Member } from './member.ts'
 import { memoryFile, type MemoryKeeper, type Share } from './memory.ts'
-import { isEncrypted, type NetworkConfig } from './network.ts'
+import { isEncrypted, type NetworkConfig, type OverlayConfig } from './network.ts'
+import { configsIn, encryptedIn, isOverlay, overlaysIn, type OverlayShares } from './overlay-shares.ts'
 import { Picture, type Changed } from './picture.ts'
 import type { HostFacts } from './records.ts'
+import { poolRun, RunFiles } from './run-files.ts'
 import type { Settings } from './settings.ts'
 import type { Entry, Event } from './store/store.ts'
 import { factsOf, findUnderlay, tunnelMac, type Underlay } from './underlay.ts'
-
-const PRIVATE = 0o700
-
-const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 export class OverlayHost {
   readonly settings: Settings
@@ -29,6 +26,7 @@ export class OverlayHost {
   readonly keeper: MemoryKeeper
   readonly picture: Picture
   readonly checksums: ChecksumOffload
+  readonly files: RunFiles
   readonly counts = { synchronisations: 0, changes: 0, mended: 0, refused: 0, lastSync: 0 }
   readonly say: (line: string) => void
   #ground: Ground
@@ -46,10 +44,9 @@ export class OverlayHost {
     this.keeper = memoryFile(`${settings.stateDirectory}/state.json`)
     this.picture = new Picture(settings.hostId)
     this.checksums = new ChecksumOffload(settings.checksumOffload)
-    makeDirectory(settings.runDirectory, PRIVATE)
-    const { hostId, runDirectory } = settings
-    const underlay = findUnderlay(host, settings)
-    this.#ground = { host, underlay, mac: tunnelMac(hostId), runDirectory, checksums: this.checksums }
+    this.files = new RunFiles(settings)
+    const [underlay, mac] = [findUnderlay(host, settings), tunnelMac(settings.hostId)]
+    this.#ground = { host, underlay, mac, checksums: this.checksums }
     this.#networks = new LocalNetworks(this.#ground, settings)
   }
 
@@ -85,11 +82,11 @@ export class OverlayHost {
     for (const [name, share] of Object.entries(this.shares)) {
       this.#attempt(name, () => {
         this.approve(name, share.config)
-        if (!isEncrypted(share.config)) this.#networks.at(name).prepare(share)
+        if (isOverlay(share) && !isEncrypted(share.config)) this.#networks.at(name).prepare(share)
         this.write(name)
       })
     }
-    if (Object.keys(this.shares).length > 0 && !isGuarded(this.host)) this.#guard()
+    if (this.#configs.length > 0 && !isGuarded(this.host)) this.#guard()
   }
 
   /** This host belongs to the cluster, from now on or again. */
@@ -141,6 +138,10 @@ export class OverlayHost {
   sync(name: string, isNew = false): number {
     const share = this.shares[name]
     if (share === undefined) return 0
+    if (!isOverlay(share)) {
+      this.write(name)
+      return 0
+    }
     const changes = isEncrypted(share.config) ? this.#syncEncrypted() : this.#attempt(name, () => {
       this.approve(name, share.config)
       const local = this.#networks.at(name)
@@ -161,8 +162,9 @@ export class OverlayHost {
   write(name: string, also: readonly string[] = []): void {
     const share = this.shares[name]
     if (share === undefined) return
-    const { guests } = this.records(name)
-    this.#networks.at(name).write(share, [...new Set([...guests, ...also])], this.#drained)
+    const part = this.files.part(name, share, [...this.records(name).guests, ...also], this.#drained)
+    const file = isOverlay(share) ? this.#networks.at(name).runFile(share, part) : poolRun(share, part)
+    if (file !== undefined) this.files.write(file)
   }
 
   /** Whether the underlay has changed: then it has to be told to the others. @throws OverlayError when it has gone */
@@ -176,11 +178,10 @@ export class OverlayHost {
     return true
   }
 
-  /** Has the plugin ask before it hands out another address of a network. */
-  withdraw(name: string): void { this.#networks.at(name).withdraw() }
-
   /** Removes a network from this host. @param share what it was */
   remove(name: string, share: Share): void {
+    this.files.withdraw(name)
+    if (!isOverlay(share)) return
     this.#networks.at(name).remove(share)
     this.#networks.forget(name)
     this.#syncEncrypted()
@@ -188,7 +189,7 @@ export class OverlayHost {
   }
 
   #followPeers({ peers, vteps, isUnclear }: Changed): void {
-    const { shares } = this
+    const shares = overlaysIn(this.shares)
     if (Object.keys(shares).length === 0) return
     // First who may send, so that nobody's first packet is lost.
     try {
@@ -214,11 +215,9 @@ export class OverlayHost {
 
   #seal(): void { this.#attempt('all', () => sealNetworks(this.host, this.underlay, this.#configs)) }
 
-  get #configs(): readonly NetworkConfig[] { return Object.values(this.shares).map(({ config }) => config) }
+  get #configs(): readonly OverlayConfig[] { return configsIn(overlaysIn(this.shares)) }
 
-  get #encrypted(): Readonly<Record<string, Share>> {
-    return Object.fromEntries(Object.entries(this.shares).filter(([, { config }]) => isEncrypted(config)))
-  }
+  get #encrypted(): OverlayShares { return encryptedIn(this.shares) }
 
   /** Brings all encrypted networks in step, or, without knowledge of other hosts, their device alone. */
   #syncEncrypted(): number {
@@ -243,7 +242,7 @@ export class OverlayHost {
       return step()
     } catch (error) {
       this.counts.refused++
-      this.say(`network ${name}: ${wordsOf(error)}`)
+      this.say(`network ${name}: ${error instanceof Error ? error.message : String(error)}`)
       return undefined
     }
   }

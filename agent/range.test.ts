@@ -1,6 +1,8 @@
 import { test } from 'tap'
+import { countIn } from '#cni/address-range.ts'
+import { numberOf, parseIp } from '#netlink/ip.ts'
 import { blockKey, staticKey } from './layout.ts'
-import { blockAt, blockCount, blockOf, freeBlocks, isBlockOf } from './range.ts'
+import { blockAt, blockCount, blockOf, freeBlocks, isBlockOf, usableIn } from './range.ts'
 
 const four = { subnet: '10.1.0.0/16', blockLength: 26 }
 const six = { subnet: 'fd00:1::/32', blockLength: 64 }
@@ -26,6 +28,22 @@ void test('free blocks', async t => {
   const taken = (block: string): boolean => block === '10.1.0.128/26'
   t.same([...freeBlocks(tiny, taken, () => 0.25)], ['10.1.0.64/26', '10.1.0.192/26', '10.1.0.0/26'])
   t.same([...freeBlocks(tiny, () => true)], [])
+})
+
+void test('a part of a subnet, with holes', async t => {
+  const part = { subnet: '10.1.0.0/24', blockLength: 28, rangeStart: '10.1.0.20', rangeEnd: '10.1.0.99' }
+  t.equal(blockCount(part), 6)
+  t.equal(blockAt(part, 0), '10.1.0.16/28')
+  t.equal(blockAt(part, 5), '10.1.0.96/28')
+  t.equal(blockOf(part, '10.1.0.15'), undefined)
+  t.equal(blockOf(part, '10.1.0.17'), '10.1.0.16/28')
+  const first = numberOf(parseIp('10.1.0.30')!)
+  const holed = { ...part, holes: [{ first, last: first + 40n }] }
+  t.same([...freeBlocks(holed, () => false, () => 0)],
+    ['10.1.0.16/28', '10.1.0.64/28', '10.1.0.80/28', '10.1.0.96/28'], 'blocks that are all hole are none')
+  t.equal(countIn(usableIn(holed, '10.1.0.16/28')), 10n)
+  t.equal(countIn(usableIn(holed, '10.1.0.32/28')), 0n)
+  t.equal(countIn(usableIn(holed, '10.1.0.96/28')), 4n)
 })
 
 void test('keys sort as addresses do', async t => {

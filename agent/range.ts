@@ -1,34 +1,76 @@
 // How the addresses of a network are cut into blocks.
-import { networkOf, parsePrefix, type Prefix } from '#net/prefix.ts'
-import { numberOf, parseIp, textOf } from '#netlink/ip.ts'
+import { contains, countIn, intervalOf, merged, nthIn, without, type Interval } from '#cni/address-range.ts'
+import { parsePrefix } from '#net/prefix.ts'
+import { familyOf, numberOf, parseIp, textOf, type Family } from '#netlink/ip.ts'
 
 /** A subnet, `10.1.0.0/16`, of which hosts get blocks of a prefix length, 24. */
-export interface Range { readonly subnet: string; readonly blockLength: number }
+export interface Range {
+  readonly subnet: string
+  readonly blockLength: number
+  /** First and last address that is handed out; default: all of the subnet. */
+  readonly rangeStart?: string
+  readonly rangeEnd?: string
+  /** What one host does not hand out, by its configuration: blocks without anything else are of no use to it. */
+  readonly holes?: readonly Interval[]
+}
 
 const MOST = 2 ** 48 // exact as a number, and more hosts than anybody has
 
-const parsed = (range: Range): Prefix => parsePrefix(range.subnet)!
+/** A range as numbers; blocks are counted from the first of the subnet. */
+interface Cut {
+  readonly family: Family
+  readonly base: bigint
+  readonly size: bigint
+  /** The addresses of all of them. */
+  readonly within: Interval
+  readonly spans: readonly Interval[]
+}
 
-const blockSize = ({ bytes }: Prefix, blockLength: number): bigint => 1n << BigInt(8 * bytes.length - blockLength)
+const numberIn = (text: string): bigint => numberOf(parseIp(text)!)
+
+const cutOf = ({ subnet, blockLength, rangeStart, rangeEnd, holes = [] }: Range): Cut => {
+  const prefix = parsePrefix(subnet)!
+  const whole = intervalOf(prefix)
+  const base = whole.first
+  const size = 1n << BigInt(8 * prefix.bytes.length - blockLength)
+  const within = {
+    first: rangeStart === undefined ? whole.first : numberIn(rangeStart),
+    last: rangeEnd === undefined ? whole.last : numberIn(rangeEnd),
+  }
+  const spans = merged(without(within, holes)
+    .map(({ first, last }) => ({ first: (first - base) / size, last: (last - base) / size })))
+  return { family: prefix.family, base, size, within, spans }
+}
 
 /** How many blocks there are. */
-export const blockCount = (range: Range): number => Math.min(MOST, 2 ** (range.blockLength - parsed(range).length))
+export const blockCount = (range: Range): number => Math.min(MOST, Number(countIn(cutOf(range).spans)))
+
+const textOfBlock = ({ family, base, size }: Cut, number: bigint, { blockLength }: Range): string =>
+  `${textOf(family, base + number * size)}/${blockLength}`
 
 /** The block of an index, `10.1.2.0/24`. */
 export const blockAt = (range: Range, index: number): string => {
-  const subnet = parsed(range)
-  const first = numberOf(networkOf(subnet)) + BigInt(index) * blockSize(subnet, range.blockLength)
-  return `${textOf(subnet.family, first)}/${range.blockLength}`
+  const cut = cutOf(range)
+  return textOfBlock(cut, nthIn(cut.spans, BigInt(index)), range)
+}
+
+/** The addresses of a block that are handed out. */
+export const usableIn = (range: Range, block: string): readonly Interval[] => {
+  const { first, last } = intervalOf(parsePrefix(block)!)
+  const { within } = cutOf(range)
+  const ends = { first: first > within.first ? first : within.first, last: last < within.last ? last : within.last }
+  return without(ends, range.holes ?? [])
 }
 
 /** The block that an address, or a prefix within a block, lies in; undefined when the range has none. */
 export const blockOf = (range: Range, address: string): string | undefined => {
-  const subnet = parsed(range)
-  const bytes = parseIp(address.split('/')[0]!)
-  if (bytes === undefined || bytes.length !== subnet.bytes.length) return undefined
-  const offset = numberOf(bytes) - numberOf(networkOf(subnet))
-  const index = offset / blockSize(subnet, range.blockLength)
-  return offset < 0n || index >= BigInt(blockCount(range)) ? undefined : blockAt(range, Number(index))
+  const ip = address.split('/')[0]!
+  const bytes = parseIp(ip)
+  if (bytes === undefined || familyOf(ip) !== familyOf(range.subnet)) return undefined
+  const cut = cutOf(range)
+  const offset = numberOf(bytes) - cut.base
+  const number = offset / cut.size
+  return offset >= 0n && cut.spans.some(span => contains(span, number)) ? textOfBlock(cut, number, range) : undefined
 }
 
 /** The block of any of the ranges that a network has which an address lies in. */

@@ -1,20 +1,18 @@
 // What the plugin asks the agent for, and what an agent does about the statics of its networks.
-import { setTimeout } from 'node:timers/promises'
-import { familyOf } from '#netlink/ip.ts'
-import { readRunFile } from '#cni/cluster/run-file.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
-import { claimBlock, ensureBlocks, releaseBlock, type Preparation } from './blocks.ts'
+import { ensureBlocks, releaseBlock } from './blocks.ts'
+import { claimWithConsent } from './consent.ts'
+import { grow, preparation, reserve, shortage } from './growth.ts'
 import { settledKey } from './layout.ts'
 import type { Member } from './member.ts'
 import { withShare } from './memory.ts'
 import { publish } from './membership.ts'
 import { createNetwork, isEncrypted, type NetworkWish } from './network.ts'
-import { viewNetwork } from './network-view.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { OverlayHost } from './overlay-host.ts'
 import { isLocal } from './store-choice.ts'
 import { chooseSubnet } from './subnet-choice.ts'
-import { answerStatics, claimStatic, releaseStatic, staticsWithin } from './statics.ts'
+import { answerStatics, releaseStatic } from './statics.ts'
 import { get } from './store/lookup.ts'
 import { StoreError } from './store/store-error.ts'
 
@@ -22,41 +20,23 @@ type Of<Op extends Request['op']> = Extract<Request, { readonly op: Op }>
 
 const done: Answer = { ok: true }
 
-/** How long the host of a block has to agree to an address of it, in milliseconds. */
-const CONSENT = 5000
-
 /** Makes a network that is missing; on one machine, where nobody else has a say, of any subnet. */
 const make = async (here: OverlayHost, { store }: Member, { network, config }: Of<'join'>): Promise<void> => {
   const wish = config as NetworkWish | undefined
-  const ranges = wish?.ranges ?? [{ subnet: await chooseSubnet(store, here.host) }]
   try {
-    await createNetwork(store, network, { ...wish, ranges })
+    await createNetwork(store, network, wish ?? { ranges: [{ subnet: await chooseSubnet(store, here.host) }] })
   } catch (error) {
     // Another one was faster.
     if (!(error instanceof OverlayError) || !error.message.endsWith(`network ${network} exists`)) throw error
   }
 }
 
-/** Keeps addresses that containers of other hosts have from being handed out here. */
-const reserve = async (
-  here: OverlayHost, member: Member, network: string, block: string,
-): Promise<readonly string[]> => {
-  const records = here.records(network)
-  const guests = (await staticsWithin(member, network, block)).filter(({ host }) => host !== member.host)
-  for (const { ip, host, container, ifname } of guests) records.keepFor(ip, host, container, ifname)
-  return guests.map(({ ip }) => ip)
-}
-
-/** Has a block that nobody had before prepared for its first address: its containers of other hosts stay. */
-const preparation = (here: OverlayHost, member: Member, network: string): Preparation =>
-  async block => { await reserve(here, member, network, block) }
-
 const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Promise<Answer> => {
-  const { network, config } = request
+  const { network, config, exclude } = request
   for (;;) {
     try {
       await ensureBlocks(member, network, {
-        approve: found => here.approve(network, found), prepare: preparation(here, member, network),
+        approve: found => here.approve(network, found), exclude, prepare: preparation(here, member, network),
       })
       // The others need the key before packets of this network can come.
       if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
@@ -71,41 +51,9 @@ const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Pro
   }
 }
 
-/** Blocks for the families of which there is no address left. */
-const grow = async (here: OverlayHost, member: Member, { network }: Of<'grow'>): Promise<Answer> => {
-  const run = readRunFile(here.settings.runDirectory, network)
-  const full = run === undefined ? [] : here.records(network).exhausted(run)
-  if (full.length > 0) {
-    const view = await viewNetwork(member, network)
-    for (const family of full) {
-      const ranges = view.config.ranges.filter(({ subnet }) => familyOf(subnet) === family)
-      for (const [i, range] of ranges.entries()) {
-        try {
-          await claimBlock(member, network, range, { view, prepare: preparation(here, member, network) })
-          break
-        } catch (error) {
-          if (!(error instanceof OverlayError) || error.obstacle !== 'exhausted' || i === ranges.length - 1) throw error
-        }
-      }
-    }
-  }
-  here.sync(network)
-  return done
-}
-
 const claim = async (here: OverlayHost, member: Member, request: Of<'static'>): Promise<Answer> => {
-  const { network, ip, ...holder } = request
-  const start = performance.now()
-  for (let pause = 20; ; pause = Math.min(2 * pause, 200)) {
-    const { granted } = await claimStatic(member, network, ip, holder)
-    if (granted) break
-    if (performance.now() - start > CONSENT) {
-      await releaseStatic(member, network, ip)
-      throw new OverlayError('taken', `the host in whose block ${ip} of network ${network} lies does not answer`,
-        'see `fairlead host list`')
-    }
-    await setTimeout(pause)
-  }
+  const { network, ip, container, ifname } = request
+  await claimWithConsent(member, network, ip, { container, ifname })
   here.write(network)
   return done
 }
@@ -125,7 +73,7 @@ export const leave = async (here: OverlayHost, member: Member, network: string):
   const records = here.records(network)
   records.alone(() => {
     if (!records.isIdle) throw new OverlayError('taken', `network ${network} has containers on this host`)
-    here.withdraw(network)
+    here.files.withdraw(network)
   })
   for (const block of share.blocks) await releaseBlock(member, network, block)
   for (const { ip } of share.statics) await releaseStatic(member, network, ip)
@@ -137,19 +85,21 @@ export const leave = async (here: OverlayHost, member: Member, network: string):
  * Answers the hosts that want addresses of our blocks for their containers, and frees those that they have given back.
  * @throws OverlayError, StoreError
  */
-export const tendStatics = async (here: OverlayHost, member: Member, network: string): Promise<void> => {
+export const tendStatics = (
+  here: OverlayHost, member: Member, network: string,
+): Promise<void> => member.inTurn(async () => {
+  // In turn: an address that is being reserved in a block that is being claimed must not be taken for a stale one.
   const share = member.share(network)
-  if (share?.config.addressing !== 'flat') return
+  if (share === undefined || share.config.addressing === 'hostSubnet') return
   const records = here.records(network)
   await answerStatics(member, network, ({ ip, host, container, ifname }) =>
     records.keepFor(ip, host, container, ifname, () => here.write(network, [ip])))
-  const guests = new Set<string>()
-  for (const block of share.blocks) for (const ip of await reserve(here, member, network, block)) guests.add(ip)
+  const guests = new Set(await reserve(here, member, network, share.blocks))
   // A store that was wiped does not know of all that containers have.
   const settled = await get(member.store, settledKey)
   if (settled?.value === member.cluster) records.freeGuests(guests)
   here.write(network)
-}
+})
 
 /** Whether a host that is not in the cluster could do what it is asked. */
 const requireMember = ({ member, drained }: OverlayHost, why: () => string | undefined): Member => {
@@ -158,11 +108,14 @@ const requireMember = ({ member, drained }: OverlayHost, why: () => string | und
   throw new StoreError('unreachable', why() ?? 'this host has not joined its cluster yet')
 }
 
-const status = (here: OverlayHost, obstacle: string | undefined): Answer => ({
+const status = (
+  here: OverlayHost, { network, exclude }: Of<'status'>, obstacle: string | undefined,
+): Answer => ({
   ok: true, host: here.settings.hostId, vtep: here.underlay.vtep, hosts: here.picture.hostCount,
   networks: Object.keys(here.shares), troubles: here.networks.troubles,
   checksumOffload: here.checksums.isOff ? 'off' : 'on',
   ...obstacle === undefined ? {} : { obstacle },
+  ...network === undefined ? {} : { shortage: shortage(here, network, exclude) },
 })
 
 /**
@@ -177,7 +130,7 @@ export const answerTo = async (
     if (request.op === 'status') {
       const { network = '' } = request
       here.approve(network, here.picture.networks.get(network)?.config ?? {})
-      return status(here, here.drained ?? obstacle())
+      return status(here, request, here.drained ?? obstacle())
     }
     const member = requireMember(here, obstacle)
     switch (request.op) {

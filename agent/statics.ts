@@ -86,13 +86,13 @@ export const releaseStatic = (
   if (now !== undefined && ownerOf(now) === member.host) await member.store.commit([unchanged(now)], [remove(now.key)])
 })
 
-/** The static addresses inside a block, of all hosts: whoever owns the block must not hand them out. */
+/** The static addresses inside blocks, of all hosts: whoever owns a block must not hand them out. */
 export const staticsWithin = async (
-  member: Member, network: string, block: string,
+  member: Member, network: string, ...wanted: readonly string[]
 ): Promise<readonly StaticRecord[]> => {
   const { config, statics } = await viewNetwork(member, network)
   return [...statics.values()].map(entry => recordOf<StaticRecord>(entry) as StaticRecord)
-    .filter(({ ip }) => blockAround(config, ip) === block)
+    .filter(({ ip }) => wanted.includes(blockAround(config, ip) ?? ''))
 }
 
 /**

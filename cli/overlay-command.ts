@@ -78,20 +78,33 @@ const natureOf = ({ addressing, internal = false, encryption = 'none' }: Network
 
 const networkTable = (networks: readonly NetworkEntry[]): string =>
   textTable(['NETWORK', 'VNI', 'ADDRESSING', 'SUBNETS', 'HOSTS', 'BLOCKS'], networks.map(network => [
-    network.network, `${network.vni}`, natureOf(network),
+    network.network, network.addressing === 'pool' ? '-' : `${network.vni}`, natureOf(network),
     network.ranges.map(({ subnet }) => subnet).join(', '),
     `${new Set(network.blocks.map(({ host }) => host)).size}`, `${network.blocks.length} of ${network.capacity}`,
   ]))
 
+const factsOf = (network: NetworkEntry): readonly (readonly [string, string])[] => {
+  if (network.addressing !== 'pool') {
+    return [
+      ['vni', `${network.vni}`],
+      ['UDP port', isEncrypted(network) ? 'wireguard-port of each agent' : `${network.port}`],
+      ['encryption', network.encryption ?? 'none'],
+      ['addressing', network.addressing], ['internal', network.internal ? 'yes' : 'no'],
+      ['mtu', network.mtu === undefined ? 'what fits' : `${network.mtu}`],
+      ...network.ranges.map(({ subnet, blockLength }) => ['subnet', `${subnet} in blocks of /${blockLength}`] as const),
+    ]
+  }
+  return [
+    ['addressing', 'pool: addresses of a segment, without a tunnel'],
+    ...network.ranges.flatMap(({ subnet, blockLength, rangeStart, rangeEnd, gateway }) => [
+      ['subnet', `${subnet} in blocks of /${blockLength}`], ['range', `${rangeStart} to ${rangeEnd}`],
+      ['gateway', gateway],
+    ] as const),
+  ]
+}
+
 const detail = (network: NetworkEntry, hosts: readonly HostEntry[]): string => {
-  const facts = [
-    ['network', network.network], ['vni', `${network.vni}`],
-    ['UDP port', isEncrypted(network) ? 'wireguard-port of each agent' : `${network.port}`],
-    ['encryption', network.encryption ?? 'none'],
-    ['addressing', network.addressing], ['internal', network.internal ? 'yes' : 'no'],
-    ['mtu', network.mtu === undefined ? 'what fits' : `${network.mtu}`],
-    ...network.ranges.map(({ subnet, blockLength }) => ['subnet', `${subnet} in blocks of /${blockLength}`]),
-  ] as const
+  const facts = [['network', network.network], ...factsOf(network)] as const
   const stateOf = (id: string): string => {
     const host = hosts.find(one => one.host === id)
     return host === undefined ? 'removed' : host.alive ? 'alive' : 'silent'

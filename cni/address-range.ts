@@ -83,7 +83,9 @@ export const readRange = (key: string, config: RangeConfig): Range => {
   return { family: subnet.family, subnet, first, last, gateway }
 }
 
-const sharesWith = (one: Interval, other: Interval): boolean => one.first <= other.last && other.first <= one.last
+/** Whether two intervals have an address in common. */
+export const sharesWith = (one: Interval, other: Interval): boolean =>
+  one.first <= other.last && other.first <= one.last
 
 export const overlap = (one: Range, other: Range): boolean => one.family === other.family && sharesWith(one, other)
 
@@ -136,9 +138,22 @@ export const without = ({ first, last }: Interval, holes: readonly Interval[]): 
   return rest
 }
 
+/** How many numbers there are in intervals. */
+export const countIn = (intervals: readonly Interval[]): bigint =>
+  intervals.reduce((sum, { first, last }) => sum + last - first + 1n, 0n)
+
+/** One of them, counted from 0. @throws RangeError */
+export const nthIn = (intervals: readonly Interval[], index: bigint): bigint => {
+  let rest = index
+  for (const { first, last } of intervals) {
+    if (first + rest <= last) return first + rest
+    rest -= last - first + 1n
+  }
+  throw new RangeError(`there is no number ${index} in intervals of ${countIn(intervals)}`)
+}
+
 /** How many addresses a set can hand out. */
-export const capacity = ({ ranges, holes }: RangeSet): bigint =>
-  ranges.flatMap(range => without(range, holes)).reduce((sum, { first, last }) => sum + last - first + 1n, 0n)
+export const capacity = ({ ranges, holes }: RangeSet): bigint => countIn(ranges.flatMap(range => without(range, holes)))
 
 /** The range of a set that an address lies in. */
 export const rangeFor = (set: RangeSet, address: bigint | undefined): Range | undefined =>

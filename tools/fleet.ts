@@ -8,7 +8,7 @@ import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Namespace } from '#net/namespace.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
-import { readRunFile, type RunFile } from '#cni/cluster/run-file.ts'
+import { readRunFile, type OverlayRun } from '#cni/cluster/run-file.ts'
 import { anotherNamespace, connect } from './kernel.ts'
 
 interface Test { teardown(step: () => unknown): unknown }
@@ -101,7 +101,10 @@ export class FleetHost {
     }
   }
 
-  run(network: string): RunFile | undefined { return readRunFile(this.runDirectory, network) }
+  /** What the agent says of an overlay. */
+  run(network: string): OverlayRun | undefined {
+    return readRunFile(this.runDirectory, network) as OverlayRun | undefined
+  }
 
   config(network: string, extra: object = {}): object {
     return {

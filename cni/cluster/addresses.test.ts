@@ -29,7 +29,7 @@ void test('ranges', async t => {
       { subnet: '10.1.0.0/16', rangeStart: '10.1.255.193', rangeEnd: '10.1.255.254', gateway },
     ]],
   })
-  t.same(hostLocalConfig(flat, '/d', ['10.1.9.9'])['ranges'],
+  t.same(hostLocalConfig(flat, '/d', { claimed: ['10.1.9.9'] })['ranges'],
     [[{ subnet: '10.1.0.0/16', rangeStart: '10.1.9.9', rangeEnd: '10.1.9.9', gateway }]])
   t.same(recordedConfig(['10.1.2.3/24'], '/d')['ranges'],
     [[{ subnet: '10.1.2.0/24', rangeStart: '10.1.2.3', rangeEnd: '10.1.2.3' }]])

@@ -8,23 +8,28 @@ import { sleep } from '#sys/sleep.ts'
 
 export const socketPath = (runDirectory: string): string => `${runDirectory}/agent.sock`
 
+export interface Holder { readonly container: string; readonly ifname: string }
+
+/** Addresses and prefixes that this host's configuration keeps out of a pool. */
+interface Excluding { readonly exclude?: readonly string[] | undefined }
+
 /**
  * - `join`: gives this host a part in a network; `config` is what it is made with if there is none of that name.
- * - `grow`: gives it another block where those that it has are full.
+ * - `grow`: gives it another block where those that it has are full; of a pool whose blocks all have owners, single
+ *   addresses for a container, which the answer lists as `borrowed`; none of the families of `claimed`.
  * - `static`: claims an address outside of its blocks for a container; `release`: gives those of a container back.
  * - `leave`: gives everything of a network back that no container uses.
- * - `status`: tells how the agent and its store are, and what keeps this host from having a part in a network.
+ * - `status`: tells how the agent and its store are, and what keeps this host from having a part in a network;
+ *   `shortage` says why it has nothing more of it.
  */
 export type Request =
-  | { readonly op: 'join'; readonly network: string; readonly config?: object | undefined }
-  | { readonly op: 'grow'; readonly network: string }
+  | { readonly op: 'join'; readonly network: string; readonly config?: object | undefined } & Excluding
+  | { readonly op: 'grow'; readonly network: string; readonly claimed?: readonly string[] }
+    & Partial<Holder> & Excluding
   | { readonly op: 'leave'; readonly network: string }
-  | {
-    readonly op: 'static'; readonly network: string; readonly ip: string
-    readonly container: string; readonly ifname: string
-  }
-  | { readonly op: 'release'; readonly network: string; readonly container: string; readonly ifname: string }
-  | { readonly op: 'status'; readonly network?: string | undefined }
+  | { readonly op: 'static'; readonly network: string; readonly ip: string } & Holder
+  | { readonly op: 'release'; readonly network: string } & Holder
+  | { readonly op: 'status'; readonly network?: string | undefined } & Excluding
 
 export type Answer =
   | { readonly ok: true; readonly [more: string]: unknown }

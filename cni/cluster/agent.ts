@@ -45,9 +45,19 @@ export const giveBack = (
 }
 
 /** For STATUS: whether the host could get what it has not. @throws CniError 50 */
-export const requireAgent = (asker: Asker): void => {
+export const requireAgent = (asker: Asker): void => { goodStatus(asker, { op: 'status' }) }
+
+/** For STATUS, of a host that has no address left: whether there are others. @throws CniError 50 */
+export const requireMore = (asker: Asker, network: string, exclude: readonly string[]): void => {
+  const { shortage } = goodStatus(asker, { op: 'status', network, exclude })
+  if (typeof shortage !== 'string') return
+  throw new CniError('notAvailable', shortage, 'remove containers, or hosts that are gone (`fairlead host list`)')
+}
+
+/** @throws CniError 50 */
+const goodStatus = (asker: Asker, question: Request): Agreement => {
   const unavailable = (message: string, advice: string): CniError => new CniError('notAvailable', message, advice)
-  const answer = answerTo(asker, { op: 'status' })
+  const answer = answerTo(asker, question)
   if (answer === undefined) {
     throw unavailable(`no fairlead agent listens on ${socketPath(asker.runDir)}`,
       'start it: `systemctl start fairlead-agent`')
@@ -55,6 +65,7 @@ export const requireAgent = (asker: Asker): void => {
   if (!answer.ok) throw unavailable(`the fairlead agent: ${answer.message}`, answer.advice)
   const { obstacle } = answer
   if (typeof obstacle === 'string') throw unavailable(`the fairlead agent: ${obstacle}`, 'see `fairlead host list`')
+  return answer
 }
 
 /** For STATUS, of hosts that can do without the store: whether it is there. @throws CniError 51 */

@@ -2,25 +2,16 @@
 // ADD needs to know is in it, so that neither the agent nor the store has to be there for one.
 import { parsePrefix } from '#net/prefix.ts'
 import { sha256 } from '#sys/digest.ts'
-import { readText } from '#sys/file.ts'
+import { readText, status } from '#sys/file.ts'
+import type { PoolRange } from './pool.ts'
 
 export const defaultRunDirectory = '/run/cni/fairlead/overlay'
 
 /** An address that a container of this host has although it is in no block of this host's. */
 export interface StaticHolder { readonly ip: string; readonly container: string; readonly ifname: string }
 
-export interface RunFile {
+interface Part {
   readonly network: string
-  readonly vni: number
-  readonly port: number
-  /** The VXLAN device of this host, or the WireGuard device that all encrypted networks share. */
-  readonly device: string
-  /** Of packets inside. */
-  readonly mtu: number
-  readonly addressing: 'hostSubnet' | 'flat'
-  readonly internal: boolean
-  readonly encryption: 'none' | 'wireguard'
-  readonly ranges: readonly { readonly subnet: string; readonly blockLength: number }[]
   /** What this host hands addresses out from. */
   readonly blocks: readonly string[]
   /** Addresses in these blocks that containers of other hosts have. */
@@ -28,7 +19,34 @@ export interface RunFile {
   readonly statics: readonly StaticHolder[]
   /** Why this host hands out no addresses any more; the containers that have some keep them. */
   readonly drained?: string
+  /**
+   * Seconds after which the cluster gives a silent host's addresses to others. The file's modification time is when the
+   * store last heard of this host.
+   */
+  readonly grace?: number
 }
+
+export interface OverlayRun extends Part {
+  readonly addressing: 'hostSubnet' | 'flat'
+  readonly vni: number
+  readonly port: number
+  /** The VXLAN device of this host, or the WireGuard device that all encrypted networks share. */
+  readonly device: string
+  /** Of packets inside. */
+  readonly mtu: number
+  readonly internal: boolean
+  readonly encryption: 'none' | 'wireguard'
+  readonly ranges: readonly { readonly subnet: string; readonly blockLength: number }[]
+}
+
+/** Addresses of a segment that exists already: there is nothing to be set up. */
+export interface PoolRun extends Part {
+  readonly addressing: 'pool'
+  readonly ranges: readonly PoolRange[]
+  readonly encryption?: undefined
+}
+
+export type RunFile = OverlayRun | PoolRun
 
 /** Longer ones leave no room for what is behind them in a file name. */
 const LONGEST_NAME = 200
@@ -42,8 +60,15 @@ export const readRunFile = (directory: string, network: string): RunFile | undef
   return text === undefined ? undefined : JSON.parse(text) as RunFile
 }
 
-/** Whether there is a block for every family of the network. */
-export const isUsable = ({ ranges, blocks, drained }: RunFile): boolean => {
+/** Whether others may have got what this host has: it has been silent for too long. */
+export const isForgotten = (directory: string, { network, grace }: RunFile): boolean => {
+  const heard = status(runFilePath(directory, network))?.modified
+  return grace !== undefined && heard !== undefined && Date.now() - heard > 1000 * grace
+}
+
+/** Whether there is a block for every family of the network; a pool has single addresses, too. */
+export const isUsable = ({ addressing, ranges, blocks, drained }: RunFile): boolean => {
+  if (addressing === 'pool') return drained === undefined
   const families = (texts: readonly string[]): ReadonlySet<string | undefined> =>
     new Set(texts.map(text => parsePrefix(text)?.family))
   const wanted = families(ranges.map(({ subnet }) => subnet))

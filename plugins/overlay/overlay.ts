@@ -5,7 +5,7 @@ import { broken, checkInterface, expect, requirePrevious, verify } from '#cni/ch
 import { hostLocalConfig, inNetwork, recordedConfig, recordsOnly } from '#cni/cluster/addresses.ts'
 import { giveBack, requireAgent, warnOfLoss } from '#cni/cluster/agent.ts'
 import { lease } from '#cni/cluster/lease.ts'
-import { current } from '#cni/cluster/part.ts'
+import { current, whyOutOfService } from '#cni/cluster/part.ts'
 import { isUsable, readRunFile } from '#cni/cluster/run-file.ts'
 import { driver } from '#cni/driver.ts'
 import { CniError, codes } from '#cni/errors.ts'
@@ -78,6 +78,7 @@ export const overlay = driver({
     const result = requirePrevious(previous)
     const run = current({ network, asker: config })
     if (run === undefined) throw broken(`network ${network} has no file in ${config.runDir}: the agent has not run`)
+    if (run.addressing === 'pool') throw broken(`network ${network} is a pool of addresses, not an overlay`)
     const link = checkInterface(pod, ifName, result)
     expect(`kind of ${ifName}`, link.info.kind, 'veth')
     const port = checkPort(host, pod, link)
@@ -118,8 +119,10 @@ export const overlay = driver({
     const isEncrypted = (run?.encryption ?? config.encryption) === 'wireguard'
     requireKinds(host, 'veth', ...isEncrypted ? [] : ['vxlan'] as const)
     if (isEncrypted && findWireguard(host) === undefined) throw lackingInKernel('WireGuard')
-    if (run?.drained !== undefined)
-      throw new CniError('notAvailable', `this host hands out no addresses of ${run.network}: ${run.drained}`)
+    const why = run && whyOutOfService(config, run)
+    if (why) {
+      throw new CniError('notAvailable', `this host hands out no addresses of ${network}: ${why.reason}`, why.advice)
+    }
     if (run === undefined || !isUsable(run)) return requireAgent(config)
     try {
       call.delegate(hostLocalConfig(run, config.dataDir)).status()

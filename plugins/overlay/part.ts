@@ -1,6 +1,6 @@
 // This host's part in an overlay, and what a configuration says of it.
 import type { Part } from '#cni/cluster/part.ts'
-import type { RunFile } from '#cni/cluster/run-file.ts'
+import type { OverlayRun, RunFile } from '#cni/cluster/run-file.ts'
 import type { Call } from '#cni/driver.ts'
 import { invalidConfig } from '#cni/errors.ts'
 import type { FromSchema } from '#cni/schema.ts'
@@ -15,7 +15,9 @@ const wishOf = ({ ranges, addressing, vni, port, internal, encryption }: Config)
   ranges === undefined ? undefined : { ranges, addressing, vni, port, internal, encryption }
 
 /** @throws CniError 7 for keys that contradict what the network is */
-const requireSame = ({ config, network }: Subject, run: RunFile): RunFile => {
+const requireSame = ({ config, network }: Subject, run: RunFile): OverlayRun => {
+  if (run.addressing === 'pool')
+    throw invalidConfig(`network ${network} is a pool of addresses, not an overlay`, 'give one of them another name')
   for (const key of ['addressing', 'vni', 'port', 'internal', 'encryption'] as const) {
     const wanted = config[key]
     if (wanted === undefined || wanted === run[key]) continue
@@ -30,6 +32,6 @@ const requireSame = ({ config, network }: Subject, run: RunFile): RunFile => {
 }
 
 /** The overlay that a configuration names. */
-export const partIn = ({ config, network }: Subject): Part<RunFile> => ({
+export const partIn = ({ config, network }: Subject): Part<OverlayRun> => ({
   network, asker: config, wish: wishOf(config), agree: run => requireSame({ config, network }, run),
 })

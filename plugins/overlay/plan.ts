@@ -1,5 +1,5 @@
 // What a configuration asks of the overlay plugin, and the routes that follow from it.
-import type { RunFile } from '#cni/cluster/run-file.ts'
+import type { OverlayRun } from '#cni/cluster/run-file.ts'
 import { invalidConfig } from '#cni/errors.ts'
 import { defaultRoutes } from '#cni/gateways.ts'
 import { refuseMtu } from '#cni/interface.ts'
@@ -26,7 +26,7 @@ export const refuseContradictions = (config: Config, raw: Json): void => {
 }
 
 /** The MTU of a container's interface. @throws CniError 7 when it is more than what fits through the overlay */
-export const mtuOf = ({ mtu }: Config, run: RunFile): number => {
+export const mtuOf = ({ mtu }: Config, run: OverlayRun): number => {
   if (mtu <= run.mtu) return mtu || run.mtu
   throw invalidConfig(`mtu ${mtu}: packets of ${run.mtu} bytes fit through network ${run.network}`,
     'leave it out, or raise the MTU of the underlay')
@@ -45,7 +45,7 @@ const routedElsewhere = (pod: Namespace, link: Link): ReadonlySet<Family> => {
  * keeps it, as the first attachment is usually meant to.
  */
 export const withDefaultRoutes = (
-  pod: Namespace, link: Link, { isDefaultGateway }: Config, { internal }: RunFile, leased: Result,
+  pod: Namespace, link: Link, { isDefaultGateway }: Config, { internal }: OverlayRun, leased: Result,
 ): Result => {
   if (internal || !isDefaultGateway) return leased
   const has = routedElsewhere(pod, link)
@@ -56,7 +56,7 @@ export const withDefaultRoutes = (
 const IPV6_METRIC = 1024 // IP6_RT_PRIO_USER of include/uapi/linux/ipv6_route.h
 
 /** The ways to the other hosts' containers, by the same link whatever other networks the container has. */
-export const networkRoutes = ({ ranges, addressing }: RunFile, ips: readonly IpConfig[], { index: dev }: Link) =>
+export const networkRoutes = ({ ranges, addressing }: OverlayRun, ips: readonly IpConfig[], { index: dev }: Link) =>
   addressing === 'flat' ? [] : ranges.flatMap(({ subnet: dst }): Route[] => {
     const family = familyOf(dst)
     const { gateway: via, address } = ips.find(ip => familyOf(ip.address) === family) ?? {}
