@@ -2,6 +2,7 @@
 // with the next request only.
 import type { Namespace } from '#net/namespace.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
+import { readRunFile } from '#cni/cluster/run-file.ts'
 import { foundCluster } from './cluster.ts'
 import { shortage } from './growth.ts'
 import { alive, clusterKey, root } from './layout.ts'
@@ -21,7 +22,8 @@ export const statusOnce = async (
   try {
     const { vtep } = findUnderlay(host, settings)
     if (!isLocal(settings)) await store.list(clusterKey)
-    if (network === undefined) return { ok: true, host: settings.hostId, vtep }
+    const hasPart = network !== undefined && readRunFile(settings.runDirectory, network) !== undefined
+    if (!hasPart) return { ok: true, host: settings.hostId, vtep }
     const here = new OverlayHost(settings, host, () => {})
     here.picture.replace((await store.list(root)).entries, true)
     return { ok: true, host: settings.hostId, vtep, shortage: shortage(here, network, exclude) }

@@ -9,8 +9,14 @@ import type { World } from './world.ts'
 /** Where host-local keeps the records of networks unless `dataDir` says otherwise. */
 export const defaultDirectory = '/var/lib/cni/networks'
 
+/** Plugins that keep host-local's records of what they hand out. */
+export const lessors = ['host-local', 'cluster']
+
 /** Configuration keys for a pool of one subnet; `more` are keys of the range beside it. */
-export const pool = (subnet: string, more: JsonObject = {}): JsonObject => pools([{ subnet, ...more }])
+export const pool = (subnet: string, more: JsonObject = {}, plugin = 'host-local'): JsonObject =>
+  plugin === 'cluster'
+    ? { ipam: { type: plugin, agent: 'none', ranges: [{ subnet, ...more }] } }
+    : pools([{ subnet, ...more }])
 
 /** Configuration keys for several range sets, each a list of ranges. */
 export const pools = (...sets: readonly (readonly JsonObject[])[]): JsonObject =>

@@ -14,7 +14,10 @@ export interface Profile {
   readonly delegates?: boolean
   /** The plugin rejects a configuration without `ipam.type`. */
   readonly ipamRequired?: boolean
-  /** Keys of a minimal valid configuration, beside `cniVersion`, `name`, `type`, a stub's `ipam` and `prevResult`. */
+  /**
+   * Keys of a minimal valid configuration, beside `cniVersion`, `name`, `type`, a stub's `ipam` and `prevResult`. In
+   * texts `$network` is a number of the network's own, 88 for that of most cases.
+   */
   readonly config: JsonObject
   /** For IPAM plugins: configuration keys that give an address of each family, with a route for each. */
   readonly dual?: JsonObject

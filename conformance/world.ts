@@ -8,6 +8,7 @@ import { must, resultOf, succeeds } from './expect.ts'
 import { stateDirectories, sweep } from './isolation.ts'
 import { changed, isObject, parsed, type JsonObject } from './json.ts'
 import type { Netns } from './netns.ts'
+import { numbered } from './network-number.ts'
 import { addNamespaces, destroyPod, makeHost, makePod, type Pod } from './pod.ts'
 import { resultIn, type Result } from './result.ts'
 import { differences, takeSnapshot, type Snapshot } from './snapshot.ts'
@@ -140,8 +141,8 @@ export class World implements Disposable {
     }
     const network = changed(base, { runtimeConfig: undefined })
     const none = { 'cni.dev/attachments': [], 'cni.dev/valid-attachments': [] }
-    if (verb === 'GC') return changed({ ...network, ...none }, change)
-    return changed(verb === 'STATUS' ? network : base, change)
+    if (verb === 'GC') return numbered(changed({ ...network, ...none }, change))
+    return numbered(changed(verb === 'STATUS' ? network : base, change))
   }
 
   /** The environment for a verb, as libcni sets it, with `change` over it. */

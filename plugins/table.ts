@@ -8,6 +8,7 @@ globalThis.require ??= process.getBuiltinModule('node:module').createRequire(imp
 const drivers: Readonly<Record<string, () => AnyDriver>> = {
   bandwidth: () => require('./bandwidth/bandwidth.ts').bandwidth,
   bridge: () => require('./bridge/bridge.ts').bridge,
+  cluster: () => require('./cluster-ipam/cluster.ts').cluster,
   dummy: () => require('./dummy/dummy.ts').dummy,
   firewall: () => require('./firewall/firewall.ts').firewallPlugin,
   host: () => require('./host/host.ts').host,

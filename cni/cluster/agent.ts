@@ -45,7 +45,7 @@ export const giveBack = (
 }
 
 /** For STATUS: whether the host could get what it has not. @throws CniError 50 */
-export const requireAgent = (asker: Asker): void => { goodStatus(asker, { op: 'status' }) }
+export const requireAgent = (asker: Asker, network: string): void => { goodStatus(asker, { op: 'status', network }) }
 
 /** For STATUS, of a host that has no address left: whether there are others. @throws CniError 50 */
 export const requireMore = (asker: Asker, network: string, exclude: readonly string[]): void => {

@@ -28,6 +28,7 @@ const refusesArgs = (world: World, text: string, ...mentions: string[]): void =>
 /** The key that each reader of CNI_ARGS knows, with two values. */
 const keys: Readonly<Record<string, readonly [key: string, ...values: [string, string]]>> = {
   'host-local': ['IP', '10.88.0.70', '10.88.0.71'],
+  cluster: ['IP', '10.88.0.70', '10.88.0.71'],
   static: ['IP', '10.88.0.70/24', '10.88.0.71/24'],
 }
 const mac = ['MAC', '02:00:00:00:0c:01', '02:00:00:00:0c:02'] as const

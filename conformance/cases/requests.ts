@@ -3,12 +3,12 @@
 import type { Case } from '../case.ts'
 import { must, mustEqual, refuses, resultOf } from '../expect.ts'
 import type { JsonObject } from '../json.ts'
-import { recordsStay } from '../pool.ts'
+import { lessors, recordsStay } from '../pool.ts'
 import { addressesOf, type Result } from '../result.ts'
 import type { World } from '../world.ts'
 
 const asked = '10.88.0.77'
-const askers = ['host-local', 'static']
+const askers = [...lessors, 'static']
 
 /** static wants prefix lengths. */
 const spelled = (world: World, address: string): string => (world.plugin === 'static' ? `${address}/24` : address)
@@ -55,7 +55,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    id: 'J12', level: 'SHOULD', applies: ['host-local'], title: 'requested address taken / outside / gateway',
+    id: 'J12', level: 'SHOULD', applies: lessors, title: 'requested address taken / outside / gateway',
     run(world) {
       const [taken = ''] = addressesOf(world.add({ pod: world.addPod() }))
       for (const address of [taken, '10.99.0.9', '10.88.0.1', '10.88.0.255', 'nonsense']) {

@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { attach, collect, isCollected, listing, requireTraces, survives } from '../attachment.ts'
 import type { Case } from '../case.ts'
 import { must, mustEqual, succeeds } from '../expect.ts'
-import { defaultDirectory, records } from '../pool.ts'
+import { defaultDirectory, lessors, records } from '../pool.ts'
 import { addressesOf } from '../result.ts'
 
 const since = '1.1.0'
 
 export const cases: readonly Case[] = [
   {
-    id: 'I01', level: 'SHOULD', applies: ['host-local'], title: 'stale reservation released', since,
+    id: 'I01', level: 'SHOULD', applies: lessors, title: 'stale reservation released', since,
     run(world) {
       const [alive, dead] = [attach(world), attach(world)]
       const given = [alive, dead].flatMap(({ result }) => addressesOf(result))

@@ -35,6 +35,37 @@ export const ipam: Readonly<Record<string, Profile>> = {
     },
     readsArgs: true,
   },
+  cluster: {
+    kind: 'ipam',
+    config: {
+      ipam: {
+        type: 'cluster', agent: 'none', ranges: [{ subnet: '10.$network.0.0/24' }], routes: [{ dst: '0.0.0.0/0' }],
+      },
+    },
+    dual: {
+      ipam: {
+        type: 'cluster', agent: 'none',
+        ranges: [{ subnet: '10.88.0.0/24' }, { subnet: 'fd00:88::/64' }],
+        routes: [{ dst: '0.0.0.0/0' }, { dst: '10.99.0.0/16', gw: '10.88.0.1' }, { dst: '::/0' }],
+      },
+    },
+    leaves: {},
+    // What belongs to the host, and not to a container of it: its part in the pool.
+    remains: [
+      '^directory /var/lib/cni/networks', '/last_reserved_ip\\.\\d+ ', '/lock ',
+      '^directory /run/fairlead(/host-local)?$', '^(directory|file) /(run|var/lib)/cni(/fairlead\\b|$)',
+    ],
+    wrongType: { ipam: { type: 'cluster', ranges: 'all' } },
+    invalid: {
+      'no range': { ipam: { type: 'cluster' } },
+      'subnet with host bits': { ipam: { type: 'cluster', ranges: [{ subnet: '10.88.0.1/24' }] } },
+      'subnet too small': { ipam: { type: 'cluster', ranges: [{ subnet: '10.88.0.0/31' }] } },
+      'two ranges of a family': {
+        ipam: { type: 'cluster', ranges: [{ subnet: '10.88.0.0/24' }, { subnet: '10.89.0.0/24' }] },
+      },
+    },
+    readsArgs: true,
+  },
   static: {
     kind: 'ipam',
     config: {

@@ -1,0 +1,67 @@
+// The configuration of cluster: ranges as host-local's, without its sets, and where the agent is.
+import { addressRange, dns, excluded, ipsInArgs, routes } from '#cni/keys.ts'
+import type { FromSchema, Schema } from '#cni/schema.ts'
+
+export const schema = {
+  type: 'object',
+  required: ['ipam'],
+  properties: {
+    ipam: {
+      type: 'object',
+      required: ['ranges'],
+      description: 'which addresses the hosts share',
+      properties: {
+        type: { type: 'string', description: '`cluster`' },
+        ranges: {
+          type: 'array',
+          description: 'a range of each family: an attachment gets one address from each; the same on all hosts',
+          items: {
+            type: 'object',
+            properties: {
+              ...addressRange.properties,
+              blockLength: {
+                type: 'integer', minimum: 1, maximum: 126,
+                description: 'prefix length of what a host gets at a time; default: 28 (16 addresses) and 122 (64), ' +
+                  'longer where the range is too small for 16 hosts',
+              },
+            },
+          },
+        },
+        exclude: { ...excluded, description: `${excluded.description}; each host has its own list` },
+        routes,
+        dns: { ...dns, description: 'the `dns` of the result' },
+        resolvConf: { type: 'string', description: 'a file like resolv.conf(5) that `dns` is read from' },
+        agent: {
+          enum: ['resident', 'none'], default: 'resident',
+          description: 'who gets blocks for this host: `fairlead agent` as a service, or each ADD that needs one',
+        },
+        agentConfig: {
+          type: 'string', default: '/etc/fairlead/agent.json',
+          description: 'with `agent: "none"`: the configuration of the agent',
+        },
+        runDir: {
+          type: 'string', default: '/run/cni/fairlead/overlay',
+          description: 'where the agent has its socket and its files',
+        },
+        dataDir: {
+          type: 'string', default: '/var/lib/cni/networks',
+          description: 'where addresses are recorded, as host-local does, in a directory per network',
+        },
+      },
+    },
+    runtimeConfig: {
+      type: 'object',
+      description: 'what the runtime sends for the capability `ips`',
+      properties: {
+        ips: {
+          type: 'array',
+          description: 'addresses that the attachment is to get, with or without prefix length',
+          items: { type: 'string' },
+        },
+      },
+    },
+    args: ipsInArgs,
+  },
+} as const satisfies Schema
+
+export type Config = FromSchema<typeof schema>
