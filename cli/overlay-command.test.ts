@@ -31,6 +31,12 @@ void test('networks and hosts', async t => {
   t.match(await run('overlay', 'create', 'secret', ...secret), { status: 0, stdout: /\nencryption: +wireguard\n/ })
   t.match(await run('overlay', 'list'), { stdout: /\nsecret +\d+ +hostSubnet, wireguard +10\.4/ })
   t.match(await run('overlay', 'inspect', 'blue'), { stdout: /\nencryption: +none\n/ })
+  const pool = ['--pool', '--subnet', '192.168.1.0/24', '--subnet', 'fd00:9::/64', '--gateway', '192.168.1.9']
+  t.match(await run('overlay', 'create', 'lan', ...pool, '--range-start', 'fd00:9::100'), {
+    status: 0, stdout: new RegExp('addressing: pool: .*\nsubnet: +192\\.168\\.1\\.0/24 in blocks of /28\n' +
+      'range: +192\\.168\\.1\\.1 to .*\\.254\ngateway: +192\\.168\\.1\\.9\n[^]*range: +fd00:9::100 to '),
+  })
+  t.match(await run('overlay', 'list'), { stdout: /\nlan +- +pool +192\.168\.1\.0\/24, fd00:9::\/64 +0 +0 of / })
   t.match(await run('overlay', 'create', 'auto'), { status: 0, stdout: /subnet: +10\.\d+\.0\.0\/16/ })
   for (const [words, status, message] of [
     [['overlay', 'create', 'blue', '--subnet', '10.9.0.0/16'], 1, /network blue exists: choose another name/],
@@ -38,6 +44,10 @@ void test('networks and hosts', async t => {
     [['overlay', 'create', 'red', '--subnet', '10.1.5.1/24'], 1, /has host bits/],
     [['overlay', 'create', 'red', '--subnet', '10.9.0.0/16', '--encryption', 'x'], 1, /"x" is not known: one of none/],
     [['overlay', 'create', 'red', '--subnet', '10.9.0.0/16', '--vni', 'x'], 2, /--vni x is no number/],
+    [['overlay', 'create', 'red', '--pool'], 2, /--pool takes the --subnet/],
+    [['overlay', 'create', 'red', ...pool, '--vni', '9'], 2, /--vni is for overlays/],
+    [['overlay', 'create', 'red', '--gateway', '10.9.0.1'], 2, /--gateway takes --pool/],
+    [['overlay', 'create', 'red', '--pool', '--subnet', '192.168.1.0/25'], 1, /overlaps 192\.168\.1\.0\/24 of lan/],
     [['overlay', 'create'], 2, /overlay create takes a name/], [['overlay', 'paint'], 2, /create, list, inspect or rm/],
     [['overlay', 'inspect', 'red'], 1, /there is no network red: fairlead overlay list/],
     [['overlay', 'rm', 'red'], 1, /there is no network red/], [['host', 'rm', 'h9'], 1, /there is no host h9/],

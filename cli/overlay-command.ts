@@ -1,11 +1,13 @@
 // fairlead agent, fairlead overlay …, fairlead host …: the agent, and what is in its store.
 import { CniError } from '#cni/errors.ts'
+import type { PoolRangeConfig } from '#cni/cluster/pool.ts'
 import { Namespace } from '#net/namespace.ts'
+import { familyOf } from '#netlink/ip.ts'
 import { foundCluster } from '#agent/cluster.ts'
 import { removeHost } from '#agent/departure.ts'
 import { listHosts, listNetworks, type HostEntry, type NetworkEntry } from '#agent/inventory.ts'
 import { readStore, runAgent, type Values } from '#agent/main.ts'
-import { createNetwork, isEncrypted, type NetworkWish } from '#agent/network.ts'
+import { createNetwork, isEncrypted, type NetworkWish, type OverlayWish } from '#agent/network.ts'
 import { retireNetwork } from '#agent/network-removal.ts'
 import { OverlayError } from '#agent/overlay-error.ts'
 import { openStore } from '#agent/store-choice.ts'
@@ -54,7 +56,34 @@ const subnetsFor = async (store: Store, options: Values): Promise<readonly strin
   return [await chooseSubnet(store, host)]
 }
 
-const create = async (store: Store, network: string, options: Values): Promise<NetworkEntry | undefined> => {
+const OVERLAY_ONLY = ['flat', 'internal', 'encryption', 'vni', 'port', 'mtu'] as const
+const POOL_ONLY = ['range-start', 'range-end', 'gateway'] as const
+
+const refuse = (options: Values, keys: readonly string[], why: string): void => {
+  const wrong = keys.find(key => options[key] !== undefined)
+  if (wrong !== undefined) throw new Misuse(`--${wrong} ${why}`)
+}
+
+/** A range of each subnet; the addresses of its family among the options are its own. */
+const poolRanges = (subnets: readonly string[], options: Values): readonly PoolRangeConfig[] => {
+  const find = (key: typeof POOL_ONLY[number], subnet: string): string | undefined =>
+    texts(options, key).find(text => familyOf(text) === familyOf(subnet))
+  return subnets.map((subnet, i) => {
+    const length = texts(options, 'block-length')[i]
+    return {
+      subnet, rangeStart: find('range-start', subnet), rangeEnd: find('range-end', subnet),
+      gateway: find('gateway', subnet), ...length === undefined ? {} : { blockLength: Number(length) },
+    }
+  })
+}
+
+const wishOf = async (store: Store, options: Values): Promise<NetworkWish> => {
+  if (options['pool'] === true) {
+    refuse(options, OVERLAY_ONLY, 'is for overlays: a pool is addresses alone')
+    if (texts(options, 'subnet').length === 0) throw new Misuse('--pool takes the --subnet that the hosts are on')
+    return { addressing: 'pool', ranges: poolRanges(texts(options, 'subnet'), options) }
+  }
+  refuse(options, POOL_ONLY, 'takes --pool')
   const lengths = texts(options, 'block-length')
   const subnets = await subnetsFor(store, options)
   if (lengths.length > subnets.length) throw new Misuse('more --block-length than --subnet')
@@ -62,13 +91,18 @@ const create = async (store: Store, network: string, options: Values): Promise<N
     subnet, ...lengths[i] === undefined ? {} : { blockLength: Number(lengths[i]) },
   }))
   const [vni, port, mtu] = ['vni', 'port', 'mtu'].map(key => number(options, key))
-  const encryption = options['encryption'] as NetworkWish['encryption']
-  await foundCluster(store)
-  await createNetwork(store, network, {
+  const encryption = options['encryption'] as OverlayWish['encryption']
+  return {
     ranges, addressing: options['flat'] === true ? 'flat' : 'hostSubnet', internal: options['internal'] === true,
     ...vni === undefined ? {} : { vni }, ...port === undefined ? {} : { port }, ...mtu === undefined ? {} : { mtu },
     ...encryption === undefined ? {} : { encryption },
-  })
+  }
+}
+
+const create = async (store: Store, network: string, options: Values): Promise<NetworkEntry | undefined> => {
+  const wish = await wishOf(store, options)
+  await foundCluster(store)
+  await createNetwork(store, network, wish)
   return (await listNetworks(store)).find(entry => entry.network === network)
 }
 

@@ -20,6 +20,8 @@ export const overlayOptions = {
     ...store, json, 'subnet': { type: 'string', multiple: true }, 'block-length': { type: 'string', multiple: true },
     'flat': { type: 'boolean' }, 'vni': text, 'port': text, 'mtu': text, 'internal': { type: 'boolean' },
     'encryption': text,
+    'pool': { type: 'boolean' }, 'range-start': { type: 'string', multiple: true },
+    'range-end': { type: 'string', multiple: true }, 'gateway': { type: 'string', multiple: true },
   },
   host: { ...store, json, force: { type: 'boolean' } },
 } as const
