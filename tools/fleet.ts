@@ -29,6 +29,9 @@ interface Surroundings {
   readonly options: readonly string[]
 }
 
+const replyOf = (status: number | null, stdout: string): Reply =>
+  ({ status, result: stdout === '' ? {} : JSON.parse(stdout) as Record<string, unknown> })
+
 export class FleetHost {
   readonly ns: Namespace
   readonly name: string
@@ -106,40 +109,71 @@ export class FleetHost {
     return readRunFile(this.runDirectory, network) as OverlayRun | undefined
   }
 
-  config(network: string, extra: object = {}): object {
-    return {
-      cniVersion: '1.1.0', name: network, type: 'overlay', runDir: this.runDirectory,
-      dataDir: `${this.#around.place}/${this.name}/leases`, ...extra,
-    }
+  /** The keys that tell a plugin where its agent is. */
+  get place(): { readonly runDir: string; readonly dataDir: string } {
+    return { runDir: this.runDirectory, dataDir: `${this.#around.place}/${this.name}/leases` }
   }
 
-  /** One verb of the plugin. */
-  call(verb: string, network: string, id: string, ns: Namespace | undefined, extra: object = {}): Reply {
+  config(network: string, extra: object = {}): { readonly type: string } {
+    return Object.assign({ cniVersion: '1.1.0', name: network, type: 'overlay' }, this.place, extra)
+  }
+
+  /** What a runtime would start. */
+  #command(verb: string, network: string, id: string, ns: Namespace | undefined, extra: object) {
     const env = {
       ...process.env, CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: ns?.path ?? '', CNI_IFNAME: 'eth0',
       CNI_ARGS: '', CNI_PATH: bin,
     }
-    const input = JSON.stringify(this.config(network, extra))
-    const { status, stdout } = this.ns.run(() => spawnSync(`${bin}/overlay`, { input, env, encoding: 'utf8' }))
-    return { status, result: stdout === '' ? {} : JSON.parse(stdout) as Record<string, unknown> }
+    const config = this.config(network, extra)
+    return { path: `${bin}/${config.type}`, input: JSON.stringify(config), env }
+  }
+
+  /** One verb of the plugin. */
+  call(verb: string, network: string, id: string, ns: Namespace | undefined, extra: object = {}): Reply {
+    const { path, ...options } = this.#command(verb, network, id, ns, extra)
+    const { status, stdout } = this.ns.run(() => spawnSync(path, { ...options, encoding: 'utf8' }))
+    return replyOf(status, stdout)
+  }
+
+  /** The same while others are at work. */
+  async callMeanwhile(
+    verb: string, network: string, id: string, ns: Namespace | undefined, extra: object = {},
+  ): Promise<Reply> {
+    const { path, input, env } = this.#command(verb, network, id, ns, extra)
+    const plugin = this.ns.run(() => spawn(path, { env, stdio: ['pipe', 'pipe', 'ignore'] }))
+    plugin.stdin.end(input)
+    let text = ''
+    plugin.stdout.setEncoding('utf8').on('data', more => { text += String(more) })
+    const [status] = await once(plugin, 'close') as [number | null]
+    return replyOf(status, text)
   }
 
   /** Attaches a new container. @throws Error with the plugin's words */
   attach(network: string, extra: object = {}): Pod {
-    const id = `${this.name}-c${++this.#count}`
-    const ns = anotherNamespace(this.#around.test)
-    const { status, result } = this.call('ADD', network, id, ns, extra)
+    const [id, ns] = [this.#nextId(), anotherNamespace(this.#around.test)]
+    return this.#attached(id, ns, this.call('ADD', network, id, ns, extra))
+  }
+
+  /** The same while others do, too. */
+  async attachMeanwhile(network: string, extra: object = {}): Promise<Pod> {
+    const [id, ns] = [this.#nextId(), anotherNamespace(this.#around.test)]
+    return this.#attached(id, ns, await this.callMeanwhile('ADD', network, id, ns, extra))
+  }
+
+  detach(network: string, { id, ns }: Pod, extra: object = {}): Reply {
+    this.#pods.delete(id)
+    return this.call('DEL', network, id, ns, extra)
+  }
+
+  #nextId(): string { return `${this.name}-c${++this.#count}` }
+
+  #attached(id: string, ns: Namespace, { status, result }: Reply): Pod {
     if (status !== 0) throw new Error(`${this.name}: ${String(result['msg'])} (${String(result['code'])})`)
     const addresses = (result['ips'] as readonly { readonly address: string }[])
       .map(({ address }) => address.split('/')[0]!)
     const pod = { ns, id, addresses }
     this.#pods.set(id, pod)
     return pod
-  }
-
-  detach(network: string, { id, ns }: Pod): Reply {
-    this.#pods.delete(id)
-    return this.call('DEL', network, id, ns)
   }
 
   /** Memory of the agent in megabytes. */
