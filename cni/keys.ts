@@ -49,6 +49,30 @@ export const excluded = {
   items: { type: 'string' },
 } as const satisfies Schema
 
+/** `runtimeConfig` of IPAM plugins that take addresses with or without prefix length. */
+export const ipsSent = {
+  type: 'object',
+  description: 'what the runtime sends for the capability `ips`',
+  properties: {
+    ips: { ...texts, description: 'addresses that the attachment is to get, with or without prefix length' },
+  },
+} as const satisfies Schema
+
+/** Where a plugin finds the agent of its host, and what they both work on. */
+export const agentPlace = {
+  agentConfig: {
+    type: 'string', default: '/etc/fairlead/agent.json',
+    description: 'with `agent: "none"`: the configuration of the agent',
+  },
+  runDir: {
+    type: 'string', default: '/run/cni/fairlead/overlay', description: 'where the agent has its socket and its files',
+  },
+  dataDir: {
+    type: 'string', default: '/var/lib/cni/networks',
+    description: 'where addresses are recorded, as host-local does, in a directory per network',
+  },
+} as const satisfies Record<string, Schema>
+
 /** `args` of IPAM plugins that can be asked for addresses; requested-ips.ts reads it. */
 export const ipsInArgs = {
   type: 'object',

@@ -1,5 +1,5 @@
 // The configuration of cluster: ranges as host-local's, without its sets, and where the agent is.
-import { addressRange, dns, excluded, ipsInArgs, routes } from '#cni/keys.ts'
+import { addressRange, agentPlace, dns, excluded, ipsInArgs, ipsSent, routes } from '#cni/keys.ts'
 import type { FromSchema, Schema } from '#cni/schema.ts'
 
 export const schema = {
@@ -35,31 +35,10 @@ export const schema = {
           enum: ['resident', 'none'], default: 'resident',
           description: 'who gets blocks for this host: `fairlead agent` as a service, or each ADD that needs one',
         },
-        agentConfig: {
-          type: 'string', default: '/etc/fairlead/agent.json',
-          description: 'with `agent: "none"`: the configuration of the agent',
-        },
-        runDir: {
-          type: 'string', default: '/run/cni/fairlead/overlay',
-          description: 'where the agent has its socket and its files',
-        },
-        dataDir: {
-          type: 'string', default: '/var/lib/cni/networks',
-          description: 'where addresses are recorded, as host-local does, in a directory per network',
-        },
+        ...agentPlace,
       },
     },
-    runtimeConfig: {
-      type: 'object',
-      description: 'what the runtime sends for the capability `ips`',
-      properties: {
-        ips: {
-          type: 'array',
-          description: 'addresses that the attachment is to get, with or without prefix length',
-          items: { type: 'string' },
-        },
-      },
-    },
+    runtimeConfig: ipsSent,
     args: ipsInArgs,
   },
 } as const satisfies Schema

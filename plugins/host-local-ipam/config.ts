@@ -1,5 +1,5 @@
 // The configuration of host-local: https://www.cni.dev/plugins/current/ipam/host-local/, and `exclude`.
-import { addressRange, excluded, ipsInArgs, routes } from '#cni/keys.ts'
+import { addressRange, excluded, ipsInArgs, ipsSent, routes } from '#cni/keys.ts'
 import type { FromSchema, Schema } from '#cni/schema.ts'
 
 export const schema = {
@@ -33,11 +33,7 @@ export const schema = {
           type: 'array',
           description: 'range sets that come before the configured ones; a flat list of ranges is one set',
         },
-        ips: {
-          type: 'array',
-          description: 'addresses that the attachment is to get, with or without prefix length',
-          items: { type: 'string' },
-        },
+        ...ipsSent.properties,
       },
     },
     args: ipsInArgs,

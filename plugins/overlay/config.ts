@@ -1,4 +1,4 @@
-import { dns } from '#cni/keys.ts'
+import { agentPlace, dns } from '#cni/keys.ts'
 import type { Schema } from '#cni/schema.ts'
 
 const texts = { type: 'array', items: { type: 'string' } } as const satisfies Schema
@@ -58,17 +58,7 @@ export const schema = {
       enum: ['resident', 'none'], default: 'resident',
       description: 'who keeps the host in step: `fairlead agent` as a service, or nobody but each ADD',
     },
-    agentConfig: {
-      type: 'string', default: '/etc/fairlead/agent.json',
-      description: 'with `agent: "none"`: the configuration of the agent',
-    },
-    runDir: {
-      type: 'string', default: '/run/cni/fairlead/overlay', description: 'where the agent has its socket and its files',
-    },
-    dataDir: {
-      type: 'string', default: '/var/lib/cni/networks',
-      description: 'where addresses are recorded, as host-local does, in a directory per network',
-    },
+    ...agentPlace,
     dns,
     runtimeConfig: {
       type: 'object',
