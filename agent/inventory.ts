@@ -29,6 +29,9 @@ export type NetworkEntry = NetworkConfig & {
   readonly statics: readonly Pick<StaticRecord, 'ip' | 'host' | 'container' | 'ifname'>[]
 }
 
+/** What a writer of another mind may have put in its place is shown as nothing. */
+const text = (value: unknown): string => typeof value === 'string' ? value : ''
+
 const claims = (entries: readonly Entry[]): readonly Entry[] =>
   entries.filter(({ key }) => ['blocks', 'static'].includes(readNetKey(key)?.part ?? ''))
 
@@ -44,15 +47,15 @@ export const listHosts = async (store: Store): Promise<readonly HostEntry[]> => 
   return entries.flatMap(entry => {
     const host = hosts.id(entry.key)
     if (host === undefined) return []
-    const { name = '', vtep4, vtep6, mtu, version } = recordOf<HostRecord>(entry)
+    const { name, vtep4, vtep6, mtu, version } = recordOf<HostRecord>(entry)
     const own = owned.filter(claim => ownerOf(claim) === host).map(({ key }) => readNetKey(key)!)
     const since = marks.get(host)
     return [{
-      host, name, address: vtep4 ?? vtep6 ?? '', alive: living.has(host),
-      ...since === undefined ? {} : { silentSince: since },
+      host, name: text(name), address: text(vtep4) || text(vtep6), alive: living.has(host),
+      ...typeof since === 'number' ? { silentSince: since } : {},
       blocks: own.filter(({ part }) => part === 'blocks').length,
       networks: [...new Set(own.map(({ network }) => network))],
-      ...mtu === undefined ? {} : { mtu }, ...version === undefined ? {} : { version },
+      ...typeof mtu === 'number' ? { mtu } : {}, ...typeof version === 'string' ? { version } : {},
     }]
   })
 }
@@ -70,9 +73,10 @@ export const listNetworks = async (store: Store): Promise<readonly NetworkEntry[
       ...config, network,
       capacity: config.ranges.reduce((sum, range) => sum + blockCount(range), 0),
       blocks: own('blocks').map(found => recordOf<BlockRecord>(found))
-        .map(({ block = '', host = '' }) => ({ block, host })),
+        .map(({ block, host }) => ({ block: text(block), host: text(host) })),
       statics: own('static').map(found => recordOf<StaticRecord>(found))
-        .map(({ ip = '', host = '', container = '', ifname = '' }) => ({ ip, host, container, ifname })),
+        .map(({ ip, host, container, ifname }) =>
+          ({ ip: text(ip), host: text(host), container: text(container), ifname: text(ifname) })),
     }
   })
 }

@@ -1,7 +1,7 @@
 // Where what is kept: the keys of a cluster in its store. Addresses are in hexadecimal digits, so that keys sort as
 // addresses do.
-import { networkOf, parsePrefix } from '#net/prefix.ts'
-import { parseIp } from '#netlink/ip.ts'
+import { networkOf, parsePrefix, subnetOf } from '#net/prefix.ts'
+import { formatIp, parseIp } from '#netlink/ip.ts'
 
 /** All of it. */
 export const root = '/fairlead/v1/'
@@ -37,6 +37,10 @@ export const nets = folder('nets')
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
+/** What a network can be called: the same as in CNI, and the name of a file. */
+export const isNetworkName = (text: unknown): text is string =>
+  typeof text === 'string' && /^[A-Za-z0-9][\w.-]*$/.test(text)
+
 export const networkKey = (network: string): string => nets.key(`${network}/config`)
 
 export const vniKey = (vni: number): string => `${root}vnis/${vni.toString(16).padStart(6, '0')}`
@@ -53,11 +57,23 @@ export const staticsPrefix = (network: string): string => nets.key(`${network}/s
 
 export const staticKey = (network: string, ip: string): string => staticsPrefix(network) + hex(parseIp(ip)!)
 
+/** Whether a block, as a value names it, is that of a key. */
+export const isKeyOfBlock = (key: string, network: string, block: unknown): block is string => {
+  const prefix = typeof block === 'string' ? parsePrefix(block) : undefined
+  return prefix !== undefined && subnetOf(prefix) === block && blockKey(network, block) === key
+}
+
+/** Whether an address, as a value names it, is that of a key. */
+export const isKeyOfStatic = (key: string, network: string, ip: unknown): ip is string => {
+  const bytes = typeof ip === 'string' ? parseIp(ip) : undefined
+  return bytes !== undefined && formatIp(bytes) === ip && staticKey(network, ip) === key
+}
+
 /** What a key below `nets/` is about; undefined for what a later version may keep there. */
 export const readNetKey = (
   key: string,
 ): { readonly network: string; readonly part: 'config' | 'blocks' | 'static'; readonly rest: string } | undefined => {
   const [network = '', part = '', ...rest] = nets.id(key)?.split('/') ?? []
   const known = part === 'config' || part === 'blocks' || part === 'static'
-  return known ? { network, part, rest: rest.join('/') } : undefined
+  return known && isNetworkName(network) ? { network, part, rest: rest.join('/') } : undefined
 }

@@ -10,6 +10,7 @@ import { ensureTunnel, findTunnel } from '#net/overlay-tunnel.ts'
 import { ensureOverlay, removeOverlay, type Overlay } from '#net/overlay.ts'
 import type { Namespace } from '#net/namespace.ts'
 import type { ChecksumOffload } from './checksum-offload.ts'
+import { credible, type Credible } from './credible-peers.ts'
 import type { OverlayShare } from './overlay-shares.ts'
 import type { Part } from './run-files.ts'
 import type { Underlay } from './underlay.ts'
@@ -77,29 +78,29 @@ export class LocalNetwork {
 
   /** Brings everything in the kernel in step. @throws Error that says what is in the way */
   sync(share: OverlayShare, peers: readonly Peer[]): Outcome {
-    const { host, underlay } = this.#ground
+    const { host } = this.#ground
     const { ranges, vni } = share.config
-    const family = familyOf(underlay.vtep)
-    const state = ensureOverlay(host, this.#overlay(share), peers.filter(({ vtep }) => familyOf(vtep) === family))
+    const known = this.#credible(share, peers)
+    const state = ensureOverlay(host, this.#overlay(share), known.peers)
     const fence = ensureFence(host, vni, ranges.map(({ subnet }) => subnet))
     this.#settle(share, { ...state.link, mtu: state.mtu })
-    const strangers = peers.filter(({ vtep }) => familyOf(vtep) !== family)
     this.troubles = [
       ...[...state.refused, ...fence.refused].map(error => error.message),
       ...state.unreachable.map(vtep => `no way to ${vtep}`),
-      ...strangers.map(({ vtep }) => `${vtep} is not of the family of ${underlay.vtep}`),
+      ...known.doubts,
     ]
     return { added: state.added + fence.added, removed: state.removed + fence.removed, refused: state.refused }
   }
 
   /** The same for peers that have changed. @returns undefined when everything has to be looked at */
   change(share: OverlayShare, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
-    const { host, underlay } = this.#ground
+    const { host } = this.#ground
     if (this.#device === undefined) return undefined
-    const family = familyOf(underlay.vtep)
-    const ours = ({ vtep }: Peer): boolean => familyOf(vtep) === family
     const tunnel = { index: this.#device.index, vni: share.config.vni }
-    const outcome = changePeers(host, tunnel, before.filter(ours), after.filter(ours))
+    const [past, now] = [this.#credible(share, before), this.#credible(share, after)]
+    // What people are told of, and are no longer told of, is found by looking at everything.
+    if (past.doubts.length + now.doubts.length > 0) return undefined
+    const outcome = changePeers(host, tunnel, past.peers, now.peers)
     return outcome.refused.length > 0 ? undefined : outcome
   }
 
@@ -122,6 +123,11 @@ export class LocalNetwork {
   #settle(share: OverlayShare, { index, name, mtu }: Omit<Device, 'address'>): void {
     this.#ground.checksums.settle(this.#ground.host, name)
     this.#device = { index, name, mtu, address: ownAddresses(share)[0]?.split('/')[0] }
+  }
+
+  #credible({ config: { ranges } }: OverlayShare, peers: readonly Peer[]): Credible {
+    const { underlay: { vtep }, mac } = this.#ground
+    return credible(peers, { vtep, mac, ranges })
   }
 
   #overlay({ config, blocks, ...rest }: OverlayShare): Overlay {

@@ -1,7 +1,7 @@
 // A network at one moment, as the store has it: its configuration and who has which addresses.
-import { blockKey, networkKey, nets, readNetKey } from './layout.ts'
+import { isKeyOfBlock, networkKey, nets, readNetKey } from './layout.ts'
 import type { Member } from './member.ts'
-import { configOf, type NetworkConfig } from './network.ts'
+import { readConfig, type NetworkConfig } from './network.ts'
 import { OverlayError } from './overlay-error.ts'
 import { recordOf, type BlockRecord } from './records.ts'
 import type { Entry } from './store/store.ts'
@@ -20,7 +20,10 @@ export interface NetworkView {
 export const viewNetwork = async (member: Member, name: string): Promise<NetworkView> => {
   const { entries } = await member.store.list(nets.key(`${name}/`))
   const entry = entries.find(({ key }) => key === networkKey(name))
-  const config = entry && configOf(entry)
+  const config = entry && readConfig(entry)
+  if (entry !== undefined && config === undefined)
+    throw new OverlayError('no-network', `what the store holds of network ${name} is no configuration`,
+      `fairlead overlay rm ${name}, and make it again`)
   if (entry === undefined || config === undefined || config.leaving === true)
     throw new OverlayError('no-network', `there is no network ${name}`, 'fairlead overlay create')
   const blocks = new Map<string, Entry>()
@@ -28,7 +31,7 @@ export const viewNetwork = async (member: Member, name: string): Promise<Network
   for (const found of entries) {
     const part = readNetKey(found.key)?.part
     const { block } = part === 'blocks' ? recordOf<BlockRecord>(found) : {}
-    if (typeof block === 'string' && blockKey(name, block) === found.key) blocks.set(block, found)
+    if (isKeyOfBlock(found.key, name, block)) blocks.set(block, found)
     if (part === 'static') statics.set(found.key, found)
   }
   return { name, entry, config, blocks, statics }

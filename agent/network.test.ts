@@ -1,8 +1,9 @@
 import { test } from 'tap'
-import { claimBlock, releaseBlock } from './blocks.ts'
+import { claimBlock, ensureBlocks, releaseBlock } from './blocks.ts'
 import { createNetwork, networksIn, removeNetwork, type NetworkWish } from './network.ts'
-import { nets, root } from './layout.ts'
-import { newLab } from './trial.ts'
+import { alive, hosts, networkKey, nets, root } from './layout.ts'
+import { put, remove } from './store/transaction.ts'
+import { Lab, newLab } from './trial.ts'
 
 const range = (subnet: string, blockLength?: number) =>
   ({ ranges: [{ subnet, ...blockLength === undefined ? {} : { blockLength } }] })
@@ -74,4 +75,22 @@ void test('removal', async t => {
   t.same((await store.list(nets.prefix)).entries, [])
   await t.rejects(removeNetwork(store, 'net'), { name: 'OverlayError', obstacle: 'no-network' })
   await createNetwork(store, 'net', { ...range('10.1.0.0/16'), vni: 5000 })
+})
+
+void test('a configuration that nobody can read', async t => {
+  const { lab: { store } } = await newLab(t)
+  for (const value of ['', '}', 'null', '[]', '{}', '{"vni":7,"addressing":"flat","ranges":[{"subnet":5}]}',
+    '{"vni":"x","port":1,"addressing":"flat","ranges":[{"subnet":"10.1.0.0/16","blockLength":24}]}',
+    '{"vni":7,"addressing":"flat","ranges":[{"subnet":"10.1.0.0/16","blockLength":99}]}']) {
+    await store.commit([], [put(networkKey('net'), value)])
+    t.same([...networksIn((await store.list(root)).entries)], [], value)
+    await t.rejects(ensureBlocks(await new Lab(store).join('h1'), 'net'),
+      { name: 'OverlayError', obstacle: 'no-network', message: /what the store holds of network net/ })
+    await t.rejects(createNetwork(store, 'net', range('10.1.0.0/16')), { name: 'OverlayError', obstacle: 'taken' })
+    await createNetwork(store, 'other', range('10.1.0.0/16'))
+    await removeNetwork(store, 'other')
+    await removeNetwork(store, 'net')
+    t.same((await store.list(nets.prefix)).entries, [])
+    await store.commit([], [remove(hosts.key('h1')), remove(alive.key('h1'))])
+  }
 })

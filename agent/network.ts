@@ -1,6 +1,9 @@
 // Networks as the store knows them: made once, the same on all hosts, never changed in what addresses depend on.
 import type { PoolRange, PoolRangeConfig } from '#cni/cluster/pool.ts'
-import { blocksPrefix, clusterKey, networkKey, networksKey, readNetKey, root, staticsPrefix, vniKey } from './layout.ts'
+import { isObject } from '#cni/json.ts'
+import {
+  blocksPrefix, clusterKey, isNetworkName, networkKey, networksKey, readNetKey, root, staticsPrefix, vniKey,
+} from './layout.ts'
 import { invalid, planOf, requireRoom, type Plan } from './network-plan.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { Range } from './range.ts'
@@ -78,11 +81,26 @@ const requireEncryption = (wish: NetworkWish): void => {
 /** The configuration of a network in the store. */
 export const configOf = (entry: Entry): NetworkConfig => recordOf<NetworkConfig>(entry) as NetworkConfig
 
+/** The same, undefined when it is none that we could have written. */
+export const readConfig = (entry: Entry): NetworkConfig | undefined => {
+  const config = configOf(entry)
+  const { ranges, addressing, vni, port, mtu } = config as OverlayConfig | PoolConfig & { vni?: unknown; port?: unknown }
+  const isNumber = (value: unknown): boolean => value === undefined || Number.isSafeInteger(value)
+  const areRanges = Array.isArray(ranges) && ranges.every(range => isObject(range) && typeof range['subnet'] === 'string')
+  if (!areRanges || !['hostSubnet', 'flat', 'pool'].includes(addressing) || ![vni, port, mtu].every(isNumber)) return undefined
+  try {
+    planOf(config)
+    return config
+  } catch {
+    return undefined
+  }
+}
+
 /** All networks of a listing by name. */
 export const networksIn = (entries: readonly Entry[]): ReadonlyMap<string, Entry> =>
   new Map(entries.flatMap(entry => {
     const read = readNetKey(entry.key)
-    return read?.part === 'config' ? [[read.network, entry] as const] : []
+    return read?.part === 'config' && readConfig(entry) ? [[read.network, entry] as const] : []
   }))
 
 interface Making {
@@ -112,7 +130,7 @@ const making = (name: string, wish: NetworkWish, plan: Plan, known: ReadonlyMap<
 export const createNetwork = async <Wish extends NetworkWish>(
   store: Store, name: string, wish: Wish,
 ): Promise<Wish extends PoolWish ? PoolConfig : OverlayConfig> => {
-  if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
+  if (!isNetworkName(name))
     throw invalid(`network name ${JSON.stringify(name)} is not letters and digits`)
   requireEncryption(wish)
   const plan = planOf(wish)
@@ -158,7 +176,8 @@ export const removeNetwork = async (store: Store, name: string): Promise<void> =
     const message = `network ${name} has addresses on ${users.join(', ')}`
     throw new OverlayError('taken', message, 'remove its containers first')
   }
-  const vni = kept.addressing === 'pool' ? [] : [remove(vniKey(kept.vni))]
+  // Of a configuration that nobody can read the rest has to go all the same.
+  const vni = kept.addressing !== 'pool' && typeof kept.vni === 'number' ? [remove(vniKey(kept.vni))] : []
   const gone = [remove(config.key), ...vni, put(networksKey, name)]
   if (!fence.succeeded || !(await store.commit([unchanged(fenced)], gone)).succeeded) await removeNetwork(store, name)
 }

@@ -70,7 +70,48 @@ void test('events', async t => {
   picture.apply([put(hosts.key('twin'), { vtep4: '192.0.2.2', mac: '02:00:00:00:00:07', token: 't' })])
   const twin = picture.apply([gone(hosts.key('twin'))])
   t.same([twin.vteps.leaving, twin.isUnclear], [[], true], 'another host has the same address')
+  const anew = picture.apply([
+    put(hosts.key('anew'), { vtep4: '192.0.2.2', mac: '02:00:00:00:00:08' }), put(alive.key('anew'), 't'),
+    put(...block('10.1.8.0/24', 'anew')), gone(alive.key('a')),
+  ])
+  t.ok(anew.isUnclear)
+  t.same(picture.peersIn('blue').map(({ mac }) => mac).at(-1), '02:00:00:00:00:08', 'whoever is alive counts')
+  picture.apply([put(alive.key('a'), 't'), gone(alive.key('anew'))])
+  t.same(picture.peersIn('blue').map(({ mac }) => mac).at(-1), '02:00:00:00:00:02')
   t.same(picture.apply([put('/fairlead/v2/x', 'y'), put(hosts.key('z'), 'no JSON')]).peers, [])
+})
+
+void test('what no agent writes', async t => {
+  const picture = begun()
+  for (const facts of [
+    { vtep4: 7 }, { vtep4: 'x' }, { vtep4: '192.0.2.03' }, { vtep4: '2001:db8::1' }, { vtep6: '2001:DB8::1' },
+    { vtep4: '239.1.1.1' }, { vtep4: '127.0.0.2' }, { vtep4: '0.0.0.0' }, { vtep4: '255.255.255.255' },
+    { vtep6: '::' }, { vtep6: 'fe80::1' }, { vtep6: 'ff02::1' }, { vtep6: '::ffff:192.0.2.9' }, null, [], 'x',
+  ]) {
+    picture.apply([put(hosts.key('c'), facts && { mac: '02:00:00:00:00:09', ...facts as object }),
+      put(...block('10.1.9.0/24', 'c'))])
+    t.same([picture.vtepOf('c'), picture.peersIn('blue').length], [undefined, 1], JSON.stringify(facts))
+  }
+  for (const mac of [5, '', '02:00', '01:00:5e:00:00:01', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00', '0200.0000.0009']) {
+    picture.apply([put(hosts.key('c'), { vtep4: '192.0.2.9', mac })])
+    t.same(picture.peersIn('blue').length, 1, JSON.stringify(mac))
+  }
+  picture.apply([put(hosts.key('c'), { vtep4: '192.0.2.9', mac: '02:00:00:00:00:09' }), gone(block('10.1.9.0/24', 'c')[0])])
+  const claims: readonly (readonly [string, object])[] = [
+    [blockKey('blue', '10.1.9.0/24'), { host: 'c', block: '10.1.2.0/24' }],
+    [blockKey('blue', '10.1.9.0/24'), { host: 'c', block: '10.1.9.7/24' }],
+    [blockKey('blue', '10.1.9.0/24'), { host: ['c'], block: '10.1.9.0/24' }],
+    [`${blockKey('blue', '10.1.9.0/24')}0`, { host: 'c', block: '10.1.9.0/24' }],
+    [staticKey('blue', '10.1.9.1'), { host: 'c', ip: '10.1.2.1', granted: true }],
+    [staticKey('blue', '10.1.9.1'), { host: 'c', ip: '10.1.9.1', granted: 'yes' }],
+    ['/fairlead/v1/nets/../blocks/0a010900-24', { host: 'c', block: '10.1.9.0/24' }],
+  ]
+  for (const [key, value] of claims) {
+    picture.apply([put(key, value)])
+    t.same(picture.peersIn('blue').length, 1, `${key} ${JSON.stringify(value)}`)
+    picture.apply([gone(key)])
+  }
+  t.notOk(picture.networks.has('..'))
 })
 
 void test('a store that was wiped', async t => {

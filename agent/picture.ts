@@ -2,9 +2,10 @@
 // hear of one change does not grow with the number of hosts.
 import type { Peer } from '#net/overlay-peer.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
-import { alive, clusterKey, hosts, readNetKey, settledKey } from './layout.ts'
-import type { NetworkConfig } from './network.ts'
-import { recordOf, type BlockRecord, type HostRecord, type StaticRecord } from './records.ts'
+import { hostView, type HostView } from './host-facts.ts'
+import { alive, clusterKey, hosts, isKeyOfBlock, isKeyOfStatic, readNetKey, settledKey } from './layout.ts'
+import { readConfig, type NetworkConfig } from './network.ts'
+import { recordOf, type BlockRecord, type StaticRecord } from './records.ts'
 import type { ClusterState } from './cluster.ts'
 import type { Entry, Event } from './store/store.ts'
 
@@ -49,26 +50,18 @@ export interface Changed {
   readonly peers: readonly Change[]
   readonly vteps: { readonly leaving: readonly string[]; readonly coming: readonly string[] }
   readonly networks: ReadonlySet<string>
-  /** A tunnel end went with one host and stays with another: what is known of it is to be looked at as a whole. */
+  /** Two hosts are, or were, at one tunnel end: what is known of it is to be looked at as a whole. */
   readonly isUnclear: boolean
 }
 
-type HostView = Pick<HostRecord, 'token' | 'vtep4' | 'vtep6' | 'mac'> & Pick<Peer, 'wireguard'>
-
-const KEY = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/ // base64 of 32 bytes
-
-/** A host's part in encryption; a key or a port that is none counts as missing. */
-const wireguardIn = ({ wireguardKey: key, wireguardPort: port = 0 }: Partial<HostRecord>): Peer['wireguard'] =>
-  typeof key === 'string' && KEY.test(key) && Number.isInteger(port) && port > 0 && port < 65536
-    ? { key, port } : undefined
-
-const claimIn = (part: 'blocks' | 'static', entry: Entry): Claim | undefined => {
+/** A key is one owner's; a value that says something else than its key could be another's, too. */
+const claimIn = (network: string, part: 'blocks' | 'static', entry: Entry): Claim | undefined => {
   if (part === 'blocks') {
     const { host, block } = recordOf<BlockRecord>(entry)
-    return typeof host === 'string' && typeof block === 'string' ? { host, prefix: block } : undefined
+    return typeof host === 'string' && isKeyOfBlock(entry.key, network, block) ? { host, prefix: block } : undefined
   }
   const { host, ip, granted } = recordOf<StaticRecord>(entry)
-  if (typeof host !== 'string' || typeof ip !== 'string' || granted !== true) return undefined
+  if (typeof host !== 'string' || granted !== true || !isKeyOfStatic(entry.key, network, ip)) return undefined
   return { host, prefix: `${ip}/${familyOf(ip) === 'ipv4' ? 32 : 128}` }
 }
 
@@ -98,6 +91,8 @@ export class Picture {
   readonly networks = new Map<string, NetworkPicture>()
   readonly alive = new Set<string>()
   readonly #hosts = new Map<string, HostView>()
+  /** How many of the other hosts are at a tunnel end. */
+  readonly #ends = new Map<string, number>()
   readonly #values = new Map<string, string>()
   /** What was known before the store has lost something, and has not come back. */
   readonly #doubtful = new Set<string>()
@@ -152,7 +147,7 @@ export class Picture {
       if (read) {
         networks.add(read.network)
         ledger.touch(read.network, this.networks.get(read.network)?.ownerOf(key))
-        if (entry && read.part !== 'config') ledger.touch(read.network, claimIn(read.part, entry)?.host)
+        if (entry && read.part !== 'config') ledger.touch(read.network, claimIn(read.network, read.part, entry)?.host)
       }
       this.#put(key, entry)
     }
@@ -160,7 +155,8 @@ export class Picture {
     const gone = [...vteps.values()].filter(vtep => vtep !== undefined && !coming.includes(vtep)) as string[]
     const present = new Set(gone.length > 0 ? this.vteps : [])
     const leaving = gone.filter(vtep => !present.has(vtep))
-    return { peers: ledger.changes(), networks, vteps: { leaving, coming }, isUnclear: leaving.length < gone.length }
+    const isUnclear = leaving.length < gone.length || coming.some(vtep => (this.#ends.get(vtep) ?? 0) > 1)
+    return { peers: ledger.changes(), networks, vteps: { leaving, coming }, isUnclear }
   }
 
   /** Whether a host is one of the cluster. */
@@ -188,8 +184,12 @@ export class Picture {
       ? undefined : { vtep, mac, prefixes, ...wireguard && { wireguard } }
   }
 
+  /** Of two at one address the one that gives signs of life comes last and counts: a machine that was set up anew. */
   peersIn(network: string): Peer[] {
-    return [...this.networks.get(network)?.hosts ?? []].flatMap(host => this.peer(network, host) ?? [])
+    const all = [...this.networks.get(network)?.hosts ?? []]
+    const isShared = (host: string): boolean => (this.#ends.get(this.vtepOf(host) ?? '') ?? 0) > 1
+    const last = new Set(all.filter(host => isShared(host) && this.alive.has(host)))
+    return [...all.filter(host => !last.has(host)), ...last].flatMap(host => this.peer(network, host) ?? [])
   }
 
   #put(key: string, entry: Entry | undefined): void {
@@ -200,14 +200,11 @@ export class Picture {
     const living = alive.id(key)
     const read = readNetKey(key)
     if (host !== undefined) {
+      this.#count(host, -1)
       if (entry === undefined) this.#hosts.delete(host)
       else {
-        const record = recordOf<HostRecord>(entry)
-        const { token = '', vtep4, vtep6, mac } = record
-        const wireguard = wireguardIn(record)
-        this.#hosts.set(host, {
-          token, ...vtep4 && { vtep4 }, ...vtep6 && { vtep6 }, ...mac && { mac }, ...wireguard && { wireguard },
-        })
+        this.#hosts.set(host, hostView(entry))
+        this.#count(host, 1)
       }
     } else if (living !== undefined) {
       if (entry === undefined) this.alive.delete(living)
@@ -220,14 +217,22 @@ export class Picture {
     }
   }
 
+  #count(host: string, step: number): void {
+    const vtep = this.vtepOf(host)
+    if (vtep === undefined) return
+    const count = (this.#ends.get(vtep) ?? 0) + step
+    if (count > 0) this.#ends.set(vtep, count)
+    else this.#ends.delete(vtep)
+  }
+
   #putInNetwork(name: string, part: 'config' | 'blocks' | 'static', key: string, entry: Entry | undefined): void {
     const network = this.networks.get(name) ?? new NetworkPicture()
     this.networks.set(name, network)
     if (part === 'config') {
-      network.config = entry && recordOf<NetworkConfig>(entry) as NetworkConfig
+      network.config = entry && readConfig(entry)
       return
     }
-    network.note(key, entry && claimIn(part, entry))
+    network.note(key, entry && claimIn(name, part, entry))
     if (part !== 'static') return
     if (entry === undefined) network.statics.delete(key)
     else network.statics.set(key, recordOf<StaticRecord>(entry) as StaticRecord)

@@ -3,7 +3,7 @@ import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { ensureBlocks, releaseBlock } from './blocks.ts'
 import { claimWithConsent } from './consent.ts'
 import { grow, preparation, reserve, shortage } from './growth.ts'
-import { settledKey } from './layout.ts'
+import { isNetworkName, settledKey } from './layout.ts'
 import type { Member } from './member.ts'
 import { withShare } from './memory.ts'
 import { publish } from './membership.ts'
@@ -132,6 +132,8 @@ export const answerTo = async (
       here.approve(network, here.picture.networks.get(network)?.config ?? {})
       return status(here, request, here.drained ?? obstacle())
     }
+    const { network } = request
+    if (!isNetworkName(network)) throw new OverlayError('invalid', `network ${JSON.stringify(network)} is no name`)
     const member = requireMember(here, obstacle)
     switch (request.op) {
       case 'join': return await join(here, member, request)
