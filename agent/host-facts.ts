@@ -1,29 +1,24 @@
 // What a host's record may say: whatever else stands in the store reaches neither the kernel nor the other hosts'
 // entries, for one record that nobody can use must not keep all others from their place.
 import type { Peer } from '#net/overlay-peer.ts'
-import { overlaps, parsePrefix, type Prefix } from '#net/prefix.ts'
 import { familyOf, formatIp, parseIp, type Family } from '#netlink/ip.ts'
 import { formatMac, parseMac } from '#netlink/mac.ts'
 import { recordOf, type HostRecord } from './records.ts'
+import { reservedAround } from './reserved.ts'
 import type { Entry } from './store/store.ts'
-
-/** This host, loopback, multicast, reserved, and what a packet cannot be sent to without naming a link. */
-const unusable: readonly Prefix[] = [
-  '0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', '::ffff:0.0.0.0/96', 'fe80::/10', 'ff00::/8',
-].map(text => parsePrefix(text)!)
 
 const isTunnelEnd = (text: unknown, family: Family): text is string => {
   const bytes = typeof text === 'string' ? parseIp(text) : undefined
   if (bytes === undefined || formatIp(bytes) !== text || familyOf(text) !== family) return false
-  const address = { family, bytes, length: 8 * bytes.length }
-  return !unusable.some(prefix => overlaps(prefix, address))
+  return reservedAround({ family, bytes, length: 8 * bytes.length }) === undefined
 }
 
 const MULTICAST = 1
 
 const isHardwareAddress = (text: unknown): text is string => {
   const bytes = typeof text === 'string' ? parseMac(text) : undefined
-  return bytes?.length === 6 && formatMac(bytes) === text && (bytes[0]! & MULTICAST) === 0 && bytes.some(byte => byte > 0)
+  return bytes?.length === 6 && formatMac(bytes) === text &&
+    (bytes[0]! & MULTICAST) === 0 && bytes.some(byte => byte > 0)
 }
 
 export type HostView = Partial<Pick<HostRecord, 'token' | 'vtep4' | 'vtep6' | 'mac'>> & Pick<Peer, 'wireguard'>

@@ -8,10 +8,10 @@ import type {
 } from './network.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { Range } from './range.ts'
+import { reservedAround } from './reserved.ts'
 
 /** Addresses of a block in flat mode, as a power of two. */
 const FLAT_BITS = 6
-
 
 export const invalid = (message: string, advice = ''): OverlayError => new OverlayError('invalid', message, advice)
 
@@ -23,6 +23,9 @@ const rangeOf = (
   if (prefix === undefined) throw invalid(`${key}.subnet ${JSON.stringify(subnet)} is no subnet`, 'write 10.1.0.0/16')
   if (subnetOf(prefix) !== subnet)
     throw invalid(`${key}.subnet ${subnet} has host bits or is not in canonical text`, `write ${subnetOf(prefix)}`)
+  const reserved = reservedAround(prefix)
+  if (reserved !== undefined)
+    throw invalid(`${key}.subnet ${subnet} has addresses of ${reserved}, which no container can have`, 'choose another')
   const bits = 8 * prefix.bytes.length
   const length = blockLength ?? (addressing === 'flat' ? bits - FLAT_BITS : prefix.family === 'ipv4' ? 24 : 64)
   if (!Number.isInteger(length) || length < prefix.length || length > bits - 2)

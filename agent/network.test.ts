@@ -31,6 +31,10 @@ void test('what cannot be', async t => {
     [{ ...range('10.1.0.0/16'), vni: 2 ** 24 }, /^vni 16777216 is not/],
     [{ ...range('10.1.0.0/16'), encryption: 'rot13' as 'none' }, /^encryption "rot13" is not known/],
     [{ ...range('10.1.0.0/16'), encryption: 'wireguard', port: 4789 }, /^port 4789 with encryption wireguard/],
+    [{ ...range('10.1.0.0/16'), port: 65536 }, /^port 65536 is not from 1 to 65535/],
+    [{ ...range('10.1.0.0/16'), mtu: 5 }, /^mtu 5 is not from 576/],
+    ...['0.0.0.0/0', '127.0.0.0/16', '224.0.0.0/16', 'fe80::/48', 'ff05::/48', '::/0'].map(subnet =>
+      [range(subnet, 124), /subnet \S+ has addresses of \S+, which no container can have/] as const),
   ]
   for (const [wish, message] of wrong)
     await t.rejects(createNetwork(store, 'net', wish), { name: 'OverlayError', obstacle: 'invalid', message })

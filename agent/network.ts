@@ -51,7 +51,22 @@ export interface PoolWish extends Omit<PoolConfig, 'ranges'> { readonly ranges: 
 export type NetworkWish = OverlayWish | PoolWish
 
 const DEFAULT_PORT = 4789 // RFC 7348; the kernel's own default is another one
+const LEAST_MTU = 576 // RFC 791: what every host has to take
 const [LOWEST_VNI, HIGHEST_VNI] = [4096, 2 ** 24 - 1]
+
+const requireNumber = (key: string, value: unknown, least: number, most: number): void => {
+  if (value === undefined || Number.isInteger(value) && Number(value) >= least && Number(value) <= most) return
+  throw invalid(`${key} ${String(value)} is not from ${least} to ${most}`)
+}
+
+/** @throws OverlayError `invalid` */
+const requireSound = (wish: NetworkWish): void => {
+  if (wish.addressing === 'pool') return
+  requireNumber('vni', wish.vni, 1, HIGHEST_VNI)
+  requireNumber('port', wish.port, 1, 65535)
+  requireNumber('mtu', wish.mtu, LEAST_MTU, 65535)
+}
+
 const vniFor = (wish: OverlayWish, isTaken: (vni: number) => boolean): number => {
   const { vni } = wish
   if (vni === undefined) {
@@ -63,8 +78,6 @@ const vniFor = (wish: OverlayWish, isTaken: (vni: number) => boolean): number =>
     }
     throw new OverlayError('exhausted', 'every VNI is taken')
   }
-  if (!Number.isInteger(vni) || vni < 1 || vni > HIGHEST_VNI)
-    throw invalid(`vni ${vni} is not from 1 to ${HIGHEST_VNI}`)
   return vni
 }
 
@@ -84,11 +97,12 @@ export const configOf = (entry: Entry): NetworkConfig => recordOf<NetworkConfig>
 /** The same, undefined when it is none that we could have written. */
 export const readConfig = (entry: Entry): NetworkConfig | undefined => {
   const config = configOf(entry)
-  const { ranges, addressing, vni, port, mtu } = config as OverlayConfig | PoolConfig & { vni?: unknown; port?: unknown }
-  const isNumber = (value: unknown): boolean => value === undefined || Number.isSafeInteger(value)
-  const areRanges = Array.isArray(ranges) && ranges.every(range => isObject(range) && typeof range['subnet'] === 'string')
-  if (!areRanges || !['hostSubnet', 'flat', 'pool'].includes(addressing) || ![vni, port, mtu].every(isNumber)) return undefined
+  const { ranges, addressing } = config
+  const isRange = (range: unknown): boolean => isObject(range) && typeof range['subnet'] === 'string'
+  if (!Array.isArray(ranges) || !ranges.every(isRange)) return undefined
+  if (!['hostSubnet', 'flat', 'pool'].includes(addressing)) return undefined
   try {
+    requireSound(config)
     planOf(config)
     return config
   } catch {
@@ -133,6 +147,7 @@ export const createNetwork = async <Wish extends NetworkWish>(
   if (!isNetworkName(name))
     throw invalid(`network name ${JSON.stringify(name)} is not letters and digits`)
   requireEncryption(wish)
+  requireSound(wish)
   const plan = planOf(wish)
   for (;;) {
     const { entries } = await store.list(root)

@@ -96,7 +96,8 @@ void test('what no agent writes', async t => {
     picture.apply([put(hosts.key('c'), { vtep4: '192.0.2.9', mac })])
     t.same(picture.peersIn('blue').length, 1, JSON.stringify(mac))
   }
-  picture.apply([put(hosts.key('c'), { vtep4: '192.0.2.9', mac: '02:00:00:00:00:09' }), gone(block('10.1.9.0/24', 'c')[0])])
+  picture.apply([put(hosts.key('c'), { vtep4: '192.0.2.9', mac: '02:00:00:00:00:09' })])
+  picture.apply([gone(blockKey('blue', '10.1.9.0/24'))])
   const claims: readonly (readonly [string, object])[] = [
     [blockKey('blue', '10.1.9.0/24'), { host: 'c', block: '10.1.2.0/24' }],
     [blockKey('blue', '10.1.9.0/24'), { host: 'c', block: '10.1.9.7/24' }],

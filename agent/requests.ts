@@ -13,6 +13,7 @@ import type { OverlayHost } from './overlay-host.ts'
 import { isLocal } from './store-choice.ts'
 import { chooseSubnet } from './subnet-choice.ts'
 import { answerStatics, releaseStatic } from './statics.ts'
+import { blockOf } from './range.ts'
 import { get } from './store/lookup.ts'
 import { StoreError } from './store/store-error.ts'
 
@@ -31,6 +32,18 @@ const make = async (here: OverlayHost, { store }: Member, { network, config }: O
   }
 }
 
+/** A network that holds the host's own address would take its packets, the tunnel's among them. */
+const requireApart = async (here: OverlayHost, member: Member, network: string): Promise<void> => {
+  const { vtep } = here.underlay
+  const { addressing, ranges } = member.share(network)!.config
+  const taken = ranges.find(range => blockOf(range, vtep) !== undefined)
+  if (taken === undefined || addressing === 'pool') return
+  await leave(here, member, network)
+  throw new OverlayError('invalid',
+    `network ${network} has ${taken.subnet}, which this host's own address ${vtep} is of`,
+    'make it again with another subnet')
+}
+
 const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Promise<Answer> => {
   const { network, config, exclude } = request
   for (;;) {
@@ -38,6 +51,7 @@ const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Pro
       await ensureBlocks(member, network, {
         approve: found => here.approve(network, found), exclude, prepare: preparation(here, member, network),
       })
+      await requireApart(here, member, network)
       // The others need the key before packets of this network can come.
       if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
       here.sync(network, true)

@@ -59,7 +59,7 @@ const subnetsFor = async (store: Store, options: Values): Promise<readonly strin
 const OVERLAY_ONLY = ['flat', 'internal', 'encryption', 'vni', 'port', 'mtu'] as const
 const POOL_ONLY = ['range-start', 'range-end', 'gateway'] as const
 
-const refuse = (options: Values, keys: readonly string[], why: string): void => {
+const refuseOptions = (options: Values, keys: readonly string[], why: string): void => {
   const wrong = keys.find(key => options[key] !== undefined)
   if (wrong !== undefined) throw new Misuse(`--${wrong} ${why}`)
 }
@@ -79,12 +79,14 @@ const poolRanges = (subnets: readonly string[], options: Values): readonly PoolR
 
 const wishOf = async (store: Store, options: Values): Promise<NetworkWish> => {
   if (options['pool'] === true) {
-    refuse(options, OVERLAY_ONLY, 'is for overlays: a pool is addresses alone')
+    refuseOptions(options, OVERLAY_ONLY, 'is for overlays: a pool is addresses alone')
     if (texts(options, 'subnet').length === 0) throw new Misuse('--pool takes the --subnet that the hosts are on')
     return { addressing: 'pool', ranges: poolRanges(texts(options, 'subnet'), options) }
   }
-  refuse(options, POOL_ONLY, 'takes --pool')
+  refuseOptions(options, POOL_ONLY, 'takes --pool')
   const lengths = texts(options, 'block-length')
+  const odd = lengths.find(text => !/^\d+$/.test(text))
+  if (odd !== undefined) throw new Misuse(`--block-length ${odd} is no number`)
   const subnets = await subnetsFor(store, options)
   if (lengths.length > subnets.length) throw new Misuse('more --block-length than --subnet')
   const ranges = subnets.map((subnet, i) => ({
@@ -167,6 +169,10 @@ const required = (verb: string, operand: string | undefined): string => {
   return operand
 }
 
+const refuse = (verb: string, operand: string | undefined): void => {
+  if (operand !== undefined) throw new Misuse(`${verb} takes no name`)
+}
+
 const shown = (options: Values, value: unknown, table: () => string): string =>
   options['json'] === true ? `${JSON.stringify(value, null, 2)}\n` : table()
 
@@ -179,6 +185,7 @@ export const overlay = async (
       return shell.print(shown(options, made, () => detail(made!, [])))
     }
     case 'list': {
+      refuse('overlay list', operand)
       const networks = await listNetworks(store)
       return shell.print(shown(options, networks, () => networkTable(networks)))
     }
@@ -200,6 +207,7 @@ export const host = async (
 ): Promise<void> => await withStore(options, async store => {
   switch (verb) {
     case 'list': {
+      refuse('host list', operand)
       const hosts = await listHosts(store)
       return shell.print(shown(options, hosts, () => hostTable(hosts)))
     }

@@ -61,6 +61,11 @@ void test('a flat network', { skip }, async t => {
     t.throws(() => first.attach('flat', { mtu: 1451 }), { message: /mtu 1451: packets of 1450 bytes fit/ })
     t.throws(() => first.attach('flat', { ipam: { type: 'host-local' } }),
       { message: /hands out its addresses itself/ })
+    fairlead('overlay', 'create', 'under', '--subnet', '192.0.2.0/24', '--block-length', '28', ...store)
+    t.throws(() => first.attach('under'),
+      { message: /192\.0\.2\.0\/24, which this host's own address 192\.0\.2\.1 is of/ })
+    t.match(fairlead('overlay', 'list', ...store), /\nunder .* 0 +0 of 16\n/)
+    fairlead('overlay', 'rm', 'under', ...store)
     t.throws(() => first.attach('other'), { message: /there is no network other/ })
   })
 })
