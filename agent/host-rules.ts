@@ -21,13 +21,15 @@ export const sealNetworks = (host: Namespace, { index }: Underlay, configs: read
  * Keeps the rules for VXLAN and for internal networks.
  * @param vteps tunnel ends of all other hosts
  * @param tunnels names of the devices
+ * @param isPartial see Guard
  * @throws NetlinkError
  */
 export const guardNetworks = (
   host: Namespace, configs: readonly OverlayConfig[], vteps: readonly string[], tunnels: readonly string[],
+  isPartial: boolean,
 ): void => {
   // WireGuard knows by itself who may send.
   const ports = new Set(configs.filter(config => !isEncrypted(config)).map(({ port }) => port))
-  ensureGuard(host, { ports: [...ports], vteps, tunnels })
+  ensureGuard(host, { ports: [...ports], vteps, tunnels, isPartial })
   ensureInternal(host, subnetsOf(configs.filter(({ internal }) => internal === true)))
 }

@@ -5,7 +5,7 @@ import { familyOf } from '#netlink/ip.ts'
 import { ensureFence } from '#net/overlay-fence.ts'
 import { overlayMtu } from '#net/overlay-mtu.ts'
 import type { Peer } from '#net/overlay-peer.ts'
-import { changePeers, type Outcome } from '#net/overlay-sync.ts'
+import { addPeers, changePeers, type Outcome } from '#net/overlay-sync.ts'
 import { ensureTunnel, findTunnel } from '#net/overlay-tunnel.ts'
 import { ensureOverlay, removeOverlay, type Overlay } from '#net/overlay.ts'
 import type { Namespace } from '#net/namespace.ts'
@@ -102,6 +102,15 @@ export class LocalNetwork {
     if (past.doubts.length + now.doubts.length > 0) return undefined
     const outcome = changePeers(host, tunnel, past.peers, now.peers)
     return outcome.refused.length > 0 ? undefined : outcome
+  }
+
+  /** Makes sure of peers, and leaves those alone that are there besides. @returns the number of entries written */
+  add(share: OverlayShare, peers: readonly Peer[]): number {
+    const known = this.#credible(share, peers)
+    const tunnel = { index: this.#device!.index, vni: share.config.vni }
+    const { added, refused } = addPeers(this.#ground.host, tunnel, known.peers)
+    this.troubles = [...refused.map(error => error.message), ...known.doubts]
+    return added
   }
 
   /** The file for the plugin, once there is a device. */

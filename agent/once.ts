@@ -3,7 +3,7 @@
 import type { Namespace } from '#net/namespace.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { readRunFile } from '#cni/cluster/run-file.ts'
-import { foundCluster } from './cluster.ts'
+import { clusterIn, foundCluster } from './cluster.ts'
 import { shortage } from './growth.ts'
 import { alive, clusterKey, root } from './layout.ts'
 import { join } from './membership.ts'
@@ -53,7 +53,8 @@ export const runOnce = async (
     await lease.revoke()
     here.admit(member)
     here.files.confirm(Object.keys(here.shares))
-    here.see((await store.list(root)).entries)
+    const listing = await store.list(root)
+    here.see(listing.entries, clusterIn(listing)?.settled === true)
     for (const name of Object.keys(here.shares)) await tendStatics(here, member, name)
   } catch (error) {
     obstacle = error instanceof Error ? error.message : String(error)

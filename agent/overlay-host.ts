@@ -31,7 +31,7 @@ export class OverlayHost {
   readonly say: (line: string) => void
   #ground: Ground
   #networks: LocalNetworks
-  /** Whether the picture is one of the store's, of now or of the last time that it was there. */
+  /** Whether what is missing in the picture has gone: before that entries are added to the kernel and none removed. */
   #knows = false
   #member: Member | undefined
   #drained: string | undefined
@@ -58,6 +58,12 @@ export class OverlayHost {
 
   /** What is this host's own, by network. */
   get shares(): Readonly<Record<string, Share>> { return (this.#member?.memory ?? this.keeper.read())?.shares ?? {} }
+
+  /** The cluster that this host belongs to; undefined before it has joined one. */
+  get cluster(): string | undefined { return (this.#member?.memory ?? this.keeper.read())?.cluster }
+
+  /** Whether the kernel may hold entries about hosts that the store does not have. */
+  get isDoubtful(): boolean { return !this.#knows || this.picture.isDoubtful }
 
   /** What the other hosts are to know of this one. */
   get facts(): HostFacts {
@@ -108,6 +114,13 @@ export class OverlayHost {
   /** All that the store holds. @param isTrusted see Picture.replace */
   see(entries: readonly Entry[], isTrusted = true): void {
     this.picture.replace(entries, isTrusted)
+    this.#knows ||= isTrusted
+    this.syncAll()
+  }
+
+  /** Everybody has had the time to come back: what is missing has gone. */
+  endDoubt(): void {
+    this.picture.dropDoubtful()
     this.#knows = true
     this.syncAll()
   }
@@ -145,9 +158,9 @@ export class OverlayHost {
     const changes = isEncrypted(share.config) ? this.#syncEncrypted() : this.#attempt(name, () => {
       this.approve(name, share.config)
       const local = this.#networks.at(name)
-      if (!this.#knows) {
+      if (this.#isPartial) {
         local.prepare(share)
-        return 0
+        return local.add(share, this.#peersIn(name))
       }
       const { added, removed, refused } = local.sync(share, this.#peersIn(name))
       this.counts.refused += refused.length
@@ -206,11 +219,14 @@ export class OverlayHost {
     }
   }
 
+  /** Hosts may be missing in the picture: nothing of theirs is taken away. */
+  get #isPartial(): boolean { return !this.#knows && this.#drained === undefined }
+
   #guard(): void {
     this.#seal()
     if (this.#configs.length === 0) return
     const devices = this.#networks.devices.map(({ name }) => name)
-    this.#attempt('all', () => guardNetworks(this.host, this.#configs, this.picture.vteps, devices))
+    this.#attempt('all', () => guardNetworks(this.host, this.#configs, this.picture.vteps, devices, this.#isPartial))
   }
 
   #seal(): void { this.#attempt('all', () => sealNetworks(this.host, this.underlay, this.#configs)) }
@@ -224,7 +240,7 @@ export class OverlayHost {
     const shares = this.#encrypted
     const names = Object.keys(shares)
     const changes = this.#attempt(names.join(', ') || 'all', () => {
-      const peersIn = this.#knows ? (name: string) => this.#peersIn(name) : undefined
+      const peersIn = this.#isPartial ? undefined : (name: string) => this.#peersIn(name)
       const { added, removed, refused } = this.#networks.syncEncrypted(shares, peersIn)
       this.counts.refused += refused.length
       return added + removed

@@ -41,6 +41,8 @@ export class Resident {
   /** Why the store cannot be followed. */
   #trouble: string | undefined
   #hasListed = false
+  /** Whether the store is that of another cluster. */
+  #isForeign = false
   /** When the store may have lost something. */
   #doubtSince = 0
   /** When somebody else's change was noticed that has not been looked at. */
@@ -91,10 +93,14 @@ export class Resident {
 
   #see({ entries }: Listing): void {
     const { here } = this
+    const found = clusterIn({ entries })
+    // What another cluster knows says nothing of ours, whose hosts stay as they were.
+    this.#isForeign = found !== undefined && here.cluster !== undefined && found.id !== here.cluster
+    if (this.#isForeign) return this.#membership.joinAgain()
     const isFirst = !this.#hasListed
     this.#hasListed = true
     // Whoever lists again may do so because the store was wiped or restored.
-    const isTrusted = isFirst && clusterIn({ entries })?.settled === true
+    const isTrusted = isFirst && found?.settled === true
     if (!isTrusted) this.#doubtSince = performance.now()
     here.see(entries, isTrusted)
     this.#ignore()
@@ -106,6 +112,7 @@ export class Resident {
 
   #followChanges({ events }: Changes): void {
     const { here } = this
+    if (this.#isForeign) return
     this.#hear()
     for (const name of here.follow(events)) void this.#look(name)
     this.#ignore()
@@ -180,11 +187,9 @@ export class Resident {
 
   /** Those who have not come back in time are gone. */
   #endDoubt(): void {
-    const { picture } = this.here
+    const { picture, isDoubtful } = this.here
     const isOver = picture.cluster?.settled === true && performance.now() - this.#doubtSince > CLAIM_HOLD_DOWN
-    if (!picture.isDoubtful || !isOver) return
-    picture.dropDoubtful()
-    this.here.syncAll()
+    if (!this.#isForeign && isDoubtful && isOver) this.here.endDoubt()
   }
 
   #concerns(news: Announcement): boolean {

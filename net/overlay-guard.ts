@@ -31,6 +31,8 @@ export interface Guard {
   readonly ports: readonly number[]
   /** Tunnel ends of all known hosts, of either family and in canonical text. */
   readonly vteps: readonly string[]
+  /** Hosts may be missing among them: those that are let in already stay so. */
+  readonly isPartial?: boolean
   /** Names of VXLAN and WireGuard links. TCP that is routed to them fits them (MSS clamping), whatever was learnt. */
   readonly tunnels: readonly string[]
 }
@@ -74,6 +76,7 @@ export const ensureGuard = (host: Namespace, guard: Guard): void => {
       const set = table.set(name, type)
       const present = new Set(elements(host.netfilter, TABLE, name, type).map(element => element.key))
       for (const element of wanted[key]) if (!present.has(element)) set.insert(element)
+      if (guard.isPartial && (key === 'ipv4' || key === 'ipv6')) continue
       for (const element of present) if (!wanted[key].has(element)) set.remove(element)
     }
   })

@@ -109,6 +109,13 @@ export const syncPeers = (host: Namespace, tunnel: Tunnel, peers: readonly Peer[
   return carriedOut(host, planned(host, tunnel, now, entriesFor(peers, tunnel.index), elsewhere))
 }
 
+/** Makes sure of these peers, and leaves those alone that the kernel holds besides. @throws NetlinkError as above */
+export const addPeers = (host: Namespace, tunnel: Tunnel, peers: readonly Peer[]): Outcome => {
+  const { elsewhere, ...now } = present(host, tunnel)
+  const { adding } = planned(host, tunnel, now, entriesFor(peers, tunnel.index), elsewhere)
+  return carriedOut(host, { adding, removing: [] })
+}
+
 /**
  * The same for peers that have changed, without asking the kernel: what an event costs does not grow with the number
  * of peers. When something is refused, `syncPeers` is due.

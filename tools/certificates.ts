@@ -21,12 +21,16 @@ export class Authority {
 
   text(path: string): string { return readFileSync(path, 'utf8') }
 
-  /** A certificate that serves on both ends of a connection. @param names `IP:127.0.0.1`, `DNS:localhost` */
-  issue(name: string, names: readonly string[] = []): Certificate {
+  /**
+   * A certificate that serves on both ends of a connection.
+   * @param names `IP:127.0.0.1`, `DNS:localhost`
+   * @param subject of the certificate: etcd's gateway takes passwords only where it has no common name
+   */
+  issue(name: string, names: readonly string[] = [], subject = `/CN=${name}`): Certificate {
     const [request, cert, key, extensions] = ['csr', 'crt', 'key', 'ext'].map(kind => `${this.#place}/${name}.${kind}`)
     const alternatives = names.length > 0 ? `subjectAltName=${names.join()}\n` : ''
     writeFileSync(extensions!, `extendedKeyUsage=serverAuth,clientAuth\n${alternatives}`)
-    this.#openssl('req', ...this.#newKey(name), '-out', request!, '-subj', `/CN=${name}`)
+    this.#openssl('req', ...this.#newKey(name), '-out', request!, '-subj', subject)
     this.#openssl('x509', '-req', '-in', request!, '-out', cert!, '-days', '2', '-extfile', extensions!,
       '-CA', this.cert, '-CAkey', `${this.#place}/ca.key`, '-CAcreateserial')
     return { cert: cert!, key: key! }

@@ -8,6 +8,7 @@ import { Authority } from '#tools/certificates.ts'
 import { startEtcd, type EtcdMember } from '#tools/etcd.ts'
 import { lacks, ownNamespace } from '#tools/kernel.ts'
 import { Backoff } from './backoff.ts'
+import type { Certificates } from './endpoint.ts'
 import { Etcd } from './etcd.ts'
 import { Gateway, type Access } from './etcd-gateway.ts'
 import { follow } from './follow.ts'
@@ -146,6 +147,16 @@ void test('passwords', { skip }, async t => {
   await t.rejects(anonymous.list('/test/'), { name: 'StoreError', trouble: 'refused' }, 'without any')
 })
 
+/** Asks for passwords from now on. */
+const allow = async (t: Test, endpoints: readonly string[], tls: Certificates): Promise<void> => {
+  const admin = new Gateway({ endpoints, tls })
+  t.teardown(() => { admin.close() })
+  const [name, password] = ['root', 'secret']
+  for (const [path, body] of Object.entries({
+    'role/add': { name }, 'user/add': { name, password }, 'user/grant': { user: name, role: name }, 'enable': {},
+  })) await admin.call(`/v3/auth/${path}`, body, 'repeatable')
+}
+
 void test('certificates', { skip }, async t => {
   ownNamespace(t)
   const authority = new Authority(t)
@@ -167,6 +178,15 @@ void test('certificates', { skip }, async t => {
   const refused = { name: 'StoreError', trouble: 'unreachable', message: /certificate/ }
   await t.rejects(connect(t, { endpoints, tls: { ca } }).list('/test/'), refused, 'we show none')
   await t.rejects(connect(t, { endpoints }).commit([], [put('/test/c', '')]), refused, 'we do not know the authority')
+  await allow(t, endpoints, tls)
+  const named = connect(t, { endpoints, tls, user: { name: 'root', password: 'secret' } })
+  await t.rejects(named.list('/test/'),
+    { name: 'StoreError', trouble: 'refused', message: /HTTP status 400: CommonName .* without a common name/ })
+  const nameless = authority.issue('nameless', [], '/O=hosts')
+  const both = { ca, cert: authority.text(nameless.cert), key: authority.text(nameless.key) }
+  const user = { name: 'root', password: 'secret' }
+  t.equal((await connect(t, { endpoints, tls: both, user }).list('/test/')).entries.length, 2, 'with both')
+  await t.rejects(connect(t, { endpoints, tls: both }).list('/test/'), { name: 'StoreError', trouble: 'refused' })
   const other = new Authority(t)
   const foreign = { ...tls, ca: other.text(other.cert) }
   await t.rejects(connect(t, { endpoints, tls: foreign }).list('/test/'), refused, 'it is not the one we know')

@@ -27,13 +27,18 @@ class Unserved extends Error {
   }
 }
 
+const MOST_WORDS = 200
+
 const errorOf = ({ status, text }: Answer): Required<GatewayError> => {
   try {
     const { code = 0, message, error } = JSON.parse(text) as GatewayError
     return { code, message: message ?? error ?? text, error: error ?? '' }
   } catch {
-    // Not the gateway but something in front of it.
-    return { code: status >= 500 ? UNAVAILABLE : 0, message: `HTTP status ${status}`, error: '' }
+    // Not the gateway but something in front of it: etcd's own checks, in plain text, or a proxy, in HTML.
+    const words = text.startsWith('<') ? '' : text.trim().split('\n', 1)[0]!.slice(0, MOST_WORDS)
+    const advice = text.includes('CommonName') ? ': take a client certificate without a common name (CN)' : ''
+    const message = `HTTP status ${status}${words && `: ${words}`}${advice}`
+    return { code: status >= 500 ? UNAVAILABLE : 0, message, error: '' }
   }
 }
 
