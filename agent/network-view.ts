@@ -24,7 +24,10 @@ export const viewNetwork = async (member: Member, name: string): Promise<Network
   if (entry !== undefined && config === undefined)
     throw new OverlayError('no-network', `what the store holds of network ${name} is no configuration`,
       `fairlead overlay rm ${name}, and make it again`)
-  if (entry === undefined || config === undefined || config.leaving === true)
+  if (config?.leaving === true)
+    throw new OverlayError('no-network', `network ${name} is being removed`,
+      `fairlead overlay rm ${name} ends that, or takes it back when the network is in use`)
+  if (entry === undefined || config === undefined)
     throw new OverlayError('no-network', `there is no network ${name}`, 'fairlead overlay create')
   const blocks = new Map<string, Entry>()
   const statics = new Map<string, Entry>()

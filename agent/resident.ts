@@ -153,13 +153,11 @@ export class Resident {
   }
 
   async #mendNow(): Promise<void> {
-    try {
-      this.here.lookAtUnderlay()
-    } catch (error) {
-      this.#excuse(error) // it is about to get another one
-    }
+    this.#lookAtUnderlay()
     const changes = this.here.syncAll()
     this.#ignore()
+    // Among what was ignored may have been a change of the underlay that came in between.
+    if (this.#lookAtUnderlay()) this.#disturbed ??= performance.now()
     this.here.counts.mended += changes
     if (changes > 0) this.here.say(`mended ${changes} entries of the kernel`)
     try {
@@ -167,6 +165,15 @@ export class Resident {
     } catch (error) {
       this.#excuse(error)
       this.#disturbed ??= performance.now()
+    }
+  }
+
+  #lookAtUnderlay(): boolean {
+    try {
+      return this.here.lookAtUnderlay()
+    } catch (error) {
+      this.#excuse(error) // it is about to get another one
+      return false
     }
   }
 

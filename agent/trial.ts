@@ -5,6 +5,7 @@ import { hosts, nets, readNetKey, root } from './layout.ts'
 import { join } from './membership.ts'
 import type { Member } from './member.ts'
 import type { Memory, MemoryKeeper } from './memory.ts'
+import { OverlayError, type Obstacle } from './overlay-error.ts'
 import { ownerOf, recordOf, type BlockRecord } from './records.ts'
 import { FileStore } from './store/file.ts'
 import type { Lease, Outcome, Store } from './store/store.ts'
@@ -43,7 +44,7 @@ export class Wire {
 }
 
 /** A store as a host sees it to which things happen. */
-const fatefulStore = (store: Store, fate: Fate, wire: Wire): Store => ({
+export const fatefulStore = (store: Store, fate: Fate, wire: Wire): Store => ({
   name: store.name,
   list: prefix => store.list(prefix),
   watch: (prefix, from, signal) => store.watch(prefix, from, signal),
@@ -133,16 +134,20 @@ export const faultAt = (at: number, fault: Fault): { readonly fate: Fate; reache
   return { fate: () => count++ === at ? fault : undefined, reached: () => count > at }
 }
 
-/** Lives until nothing goes wrong any more, as an agent does that is started again when it dies. */
+/**
+ * Lives until nothing goes wrong any more, as an agent does that is started again when it dies.
+ * @param survived what is met by joining again
+ */
 export const persist = async (
-  lab: Lab, host: string, fate: Fate, live: (member: Member) => Promise<void>,
+  lab: Lab, host: string, fate: Fate, live: (member: Member) => Promise<void>, ...survived: readonly Obstacle[]
 ): Promise<void> => {
   for (;;) {
     try {
       await live(await lab.join(host, fate))
       return
     } catch (error) {
-      if (!(error instanceof Killed) && !isTrouble(error, 'unknown', 'unreachable')) throw error
+      const isSurvived = error instanceof OverlayError && survived.includes(error.obstacle)
+      if (!isSurvived && !(error instanceof Killed) && !isTrouble(error, 'unknown', 'unreachable')) throw error
     }
   }
 }
