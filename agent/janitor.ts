@@ -24,12 +24,14 @@ const idsOf = (folder: typeof hosts, { entries }: Listing): ReadonlyMap<string, 
 /** What is to be done about one host that is silent. */
 const pursue = async (
   store: Store, me: string, host: string, record: Entry, mark: Entry | undefined, now: number, grace: number,
+  isClockSet: boolean,
 ): Promise<boolean> => {
   const conditions = [holding(janitorKey, me), unchanged(record), absent(alive.key(host))]
   const since = recordOf<MissingRecord>(mark).since
   const key = missing.key(host)
-  // A mark of the future was made by a clock that was wrong.
-  if (mark === undefined || typeof since !== 'number' || since > now) {
+  // A mark of the future was made by a clock that was wrong; one of before it was set may have been, too.
+  const isSound = typeof since === 'number' && since <= now && !isClockSet
+  if (mark === undefined || !isSound) {
     const free = mark === undefined ? absent(key) : unchanged(mark)
     await store.commit([...conditions, free], [put(key, written({ since: now } satisfies MissingRecord))])
     return false
@@ -42,18 +44,20 @@ const pursue = async (
  * One round of the janitor: marks hosts that are silent, removes those that have been for longer than the grace period,
  * and frees what belongs to hosts that are not there.
  * @param now in milliseconds since the epoch
+ * @param isClockSet whether that clock was set a moment ago: then silence is counted from now on
  * @returns the hosts that were removed
  * @throws StoreError
  */
 export const sweep = async (
-  store: Store, me: string, now: number, grace = HOST_GRACE_PERIOD,
+  store: Store, me: string, now: number, grace = HOST_GRACE_PERIOD, isClockSet = false,
 ): Promise<readonly string[]> => {
   const listing = await store.list(root)
   if (clusterIn(listing)?.settled !== true) return []
   const [records, signs, marks] = [hosts, alive, missing].map(folder => idsOf(folder, listing))
   const removed: string[] = []
   for (const [host, record] of records!)
-    if (!signs!.has(host) && await pursue(store, me, host, record, marks!.get(host), now, grace)) removed.push(host)
+    if (!signs!.has(host) && await pursue(store, me, host, record, marks!.get(host), now, grace, isClockSet))
+      removed.push(host)
   for (const [host, mark] of marks!)
     if (signs!.has(host) || !records!.has(host)) await store.commit([unchanged(mark)], [remove(mark.key)])
   await freeOrphans(store)

@@ -1,6 +1,7 @@
 // Keeps this host a member of its cluster: joins, gives signs of life, joins again when the store has forgotten it.
 import { setTimeout } from 'node:timers/promises'
 import { foundCluster, HoldDown, settle } from './cluster.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { becomeJanitor, sweep } from './janitor.ts'
 import { ALIVE_FOR, join, publish, stayAlive } from './membership.ts'
 import { OverlayError } from './overlay-error.ts'
@@ -9,7 +10,7 @@ import { written } from './records.ts'
 import { isLocal } from './store-choice.ts'
 import { Backoff } from './store/backoff.ts'
 import type { Lease, Store } from './store/store.ts'
-import { isTrouble } from './store/store-error.ts'
+import { isExcused } from './store/store-error.ts'
 
 const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
@@ -18,6 +19,7 @@ export class MembershipKeeper {
   readonly #store: Store
   readonly #signal: AbortSignal
   readonly #holdDown = new HoldDown()
+  readonly #clock = new ClockWatch()
   #lease: Lease | undefined
   /** When the store last had a sign of life of ours, by a clock that is never set. */
   #lastSign = -Infinity
@@ -25,6 +27,8 @@ export class MembershipKeeper {
   #joined = 0
   #published = ''
   #said = ''
+  /** Whether another machine has this host's name. */
+  #isTwin = false
   #obstacle: string | undefined = 'this host has not joined its cluster yet'
   #wake = new AbortController()
 
@@ -42,7 +46,7 @@ export class MembershipKeeper {
     const backoff = new Backoff()
     while (!this.#signal.aborted) {
       try {
-        if (this.#here.drained === undefined) {
+        if (this.#here.drained === undefined || this.#isTwin) {
           if (this.#here.member === undefined) await this.#join()
           else this.#lease = await stayAlive(this.#here.member, this.#lease!)
           this.#lastSign = performance.now()
@@ -89,7 +93,8 @@ export class MembershipKeeper {
     const left = this.#holdDown.seen(picture.cluster, performance.now())
     if (left === 0) await settle(this.#store, member.cluster)
     if (!await becomeJanitor(this.#store, member.host, this.#lease)) return
-    for (const host of await sweep(this.#store, member.host, Date.now(), settings.gracePeriod))
+    const isClockSet = this.#clock.isSet(Date.now(), performance.now())
+    for (const host of await sweep(this.#store, member.host, Date.now(), settings.gracePeriod, isClockSet))
       this.#here.say(`host ${host} was silent for ${settings.gracePeriod / 1000} s and is removed`)
   }
 
@@ -110,6 +115,7 @@ export class MembershipKeeper {
     this.#lease = lease
     this.#published = written(facts)
     this.#joined = member.record.revision
+    this.#isTwin = false
     this.#here.admit(member)
     this.#here.syncAll()
     this.#here.say(`host ${member.host} is a member of cluster ${member.cluster}`)
@@ -120,12 +126,15 @@ export class MembershipKeeper {
   }
 
   #meet(error: unknown): void {
-    if (!(error instanceof OverlayError) && !isTrouble(error)) throw error
+    if (!isExcused(error)) throw error
     this.#obstacle = wordsOf(error)
     if (this.#obstacle !== this.#said) this.#here.say(this.#obstacle)
     this.#said = this.#obstacle
     // If it was removed on purpose, the watch says so before the next attempt.
     if (error instanceof OverlayError) this.#here.leaveCluster()
+    // What it has is the other one's, whose copy it may be: it tries again, and gives out nothing meanwhile.
+    this.#isTwin = error instanceof OverlayError && error.obstacle === 'host-taken'
+    if (this.#isTwin) this.#here.drain(this.#obstacle)
   }
 
   async #pause(milliseconds: number): Promise<void> {

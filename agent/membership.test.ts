@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { test } from 'tap'
 import { claimBlock, ensureBlocks } from './blocks.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { freeOrphans, removeHost } from './departure.ts'
 import { becomeJanitor, sweep } from './janitor.ts'
 import { alive, hosts, missing } from './layout.ts'
@@ -45,6 +46,25 @@ void test('a host is one machine', async t => {
   await t.rejects(publish(member, {}), removed)
   await t.rejects(join(store, first, 'web', {}), { name: 'OverlayError', obstacle: 'host-taken' })
   await t.rejects(join(store, first, 'other', {}), { name: 'OverlayError', obstacle: 'invalid' })
+})
+
+void test('a machine that was copied', async t => {
+  const { lab } = await newLab(t)
+  const { store } = lab
+  await createNetwork(store, 'net', flat)
+  const [original, copy] = [keeper(), keeper()]
+  const { member } = await join(store, original, 'web', { vtep4: '192.0.2.1', boot: 'a' })
+  await ensureBlocks(member, 'net')
+  copy.write(original.read()!)
+  await t.rejects(join(store, copy, 'web', { vtep4: '192.0.2.2', boot: 'b' }),
+    { name: 'OverlayError', obstacle: 'host-taken', message: /a copy of this machine is running as host web/ })
+  await join(store, original, 'web', { vtep4: '192.0.2.3', boot: 'a' })
+  t.pass('another address')
+  await join(store, original, 'web', { vtep4: '192.0.2.3', boot: 'c' })
+  t.pass('another start')
+  await silence(lab, 'web')
+  await join(store, original, 'web', { vtep4: '192.0.2.4', boot: 'd' })
+  t.pass('both, after a while')
 })
 
 void test('signs of life', async t => {
@@ -119,9 +139,21 @@ void test('the janitor', async t => {
   t.same((await lab.differences('net')).wrong.map(text => text.split(' ')[0]), ['h3'])
   await sweep(store, 'h1', 1 * day)
   t.same(await sweep(store, 'h1', 2 * day - 1), [], 'a clock that was wrong')
-  t.same(await sweep(store, 'h1', 2 * day), ['h2'])
+  t.same(await sweep(store, 'h1', 9 * day, day, true), [], 'a clock that was set')
+  t.same(await sweep(store, 'h1', 10 * day - 1), [])
+  t.same(await sweep(store, 'h1', 10 * day), ['h2'])
   await lease.revoke()
   t.ok(await becomeJanitor(store, 'h2', other))
+})
+
+void test('a clock that is set', async t => {
+  const watch = new ClockWatch()
+  t.ok(watch.isSet(1_000_000, 0), 'nobody knows yet')
+  t.notOk(watch.isSet(1_005_000, 5000))
+  t.notOk(watch.isSet(1_019_000, 10_000), 'it is slewed')
+  t.ok(watch.isSet(9_000_000, 15_000))
+  t.notOk(watch.isSet(9_005_000, 20_000))
+  t.ok(watch.isSet(5_000_000, 25_000), 'backwards')
 })
 
 void test('memory on a disk', async t => {

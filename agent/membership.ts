@@ -43,6 +43,14 @@ const joinable = async (store: Store, listing: Listing, memory: Memory): Promise
   return state
 }
 
+/**
+ * Whether two machines have the same memory, as when a virtual machine was copied with what it had: another kernel and
+ * another address. One that was started anew has its address, and an agent that was has its kernel.
+ */
+const isCopy = (known: HostFacts, here: HostFacts): boolean =>
+  known.boot !== undefined && here.boot !== undefined && known.boot !== here.boot &&
+  (known.vtep4 !== here.vtep4 || known.vtep6 !== here.vtep6)
+
 interface Joined { readonly member: Member; readonly lease: Lease }
 
 const tryJoin = async (
@@ -60,6 +68,9 @@ const tryJoin = async (
     await store.commit([unchanged(now), absent(aliveKey)], [remove(key)])
     return undefined
   }
+  if (now !== undefined && entries.some(entry => entry.key === aliveKey) && isCopy(recordOf<HostRecord>(now), facts))
+    throw new OverlayError('host-taken', `a copy of this machine is running as host ${host}`,
+      'empty the state directory of one and give it a name of its own; if there is but one, wait half a minute')
   const lease = await store.lease(seconds)
   const value = written({ ...facts, token } satisfies HostRecord)
   const { succeeded, revision } = await store.commit(

@@ -166,7 +166,7 @@ export class OverlayHost {
       this.counts.refused += refused.length
       return added + removed
     }) ?? 0
-    this.write(name)
+    this.#attempt(name, () => this.write(name))
     if (isNew) this.#guard()
     return changes
   }

@@ -15,6 +15,8 @@ export interface HostFacts {
   /** Of the underlay. */
   readonly mtu?: number
   readonly version?: string
+  /** Of the kernel that it runs on: another one after each start of the machine, and on a copy of it. */
+  readonly boot?: string
   readonly networks?: readonly string[]
 }
 

@@ -1,5 +1,5 @@
-// Whoever removes a host or a network dies at any of its writes, and so does whoever lives on meanwhile: no block and no
-// address has two owners, and nothing stays behind that nobody can have.
+// Whoever removes a host or a network dies at any of its writes, and so does whoever lives on meanwhile: no block and
+// no address has two owners, and nothing stays behind that nobody can have.
 import { test } from 'tap'
 import { claimBlock, ensureBlocks, releaseBlock } from './blocks.ts'
 import { removeHost } from './departure.ts'
@@ -127,6 +127,35 @@ void test('a network is removed', async t => {
       await createNetwork(lab.store, 'net', flat)
     })
   }
+})
+
+void test('a network is removed while a host claims', async t => {
+  let both = 0
+  for (const how of [removeNetwork, (store: Store, name: string) => retireNetwork(store, name, 0)]) {
+    for (let at = 0; at < 8; at++) {
+      const { lab } = await newLab(t)
+      await createNetwork(lab.store, 'net', flat)
+      const member = await lab.join('h1')
+      let count = 0
+      const claim = async (): Promise<void> => {
+        if (count++ === at) await claimBlock(member, 'net', tiny).then(() => { both++ }, () => undefined)
+      }
+      // Before each of the remover's questions and writes, once.
+      const racing: Store = {
+        ...fatefulStore(lab.store, () => undefined, lab.wire),
+        async list(prefix) { await claim(); return await lab.store.list(prefix) },
+        async commit(conditions, operations) { await claim(); return await lab.store.commit(conditions, operations) },
+      }
+      const isGone = await how(racing, 'net').then(() => true, error => {
+        if (error.obstacle !== 'taken') throw error
+        return false
+      })
+      const { entries } = await lab.store.list(nets.prefix)
+      t.equal(entries.length, isGone ? 0 : 2, `claimed before step ${at}`)
+      t.equal(lab.blocksOf('h1', 'net').length, isGone ? 0 : 1)
+    }
+  }
+  t.ok(both > 2, `${both} claims came in between`)
 })
 
 void test('an address of another host\'s block, and both die', async t => {

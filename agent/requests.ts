@@ -1,5 +1,6 @@
 // What the plugin asks the agent for, and what an agent does about the statics of its networks.
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
+import { isObject } from '#cni/json.ts'
 import { ensureBlocks, releaseBlock } from './blocks.ts'
 import { claimWithConsent } from './consent.ts'
 import { grow, preparation, reserve, shortage } from './growth.ts'
@@ -23,6 +24,8 @@ const done: Answer = { ok: true }
 
 /** Makes a network that is missing; on one machine, where nobody else has a say, of any subnet. */
 const make = async (here: OverlayHost, { store }: Member, { network, config }: Of<'join'>): Promise<void> => {
+  if (config !== undefined && !(isObject(config) && Array.isArray(config['ranges'])))
+    throw new OverlayError('invalid', `network ${network}: ranges ${JSON.stringify(config)} is no list`)
   const wish = config as NetworkWish | undefined
   try {
     await createNetwork(store, network, wish ?? { ranges: [{ subnet: await chooseSubnet(store, here.host) }] })

@@ -12,7 +12,6 @@ import { collectGarbage } from './garbage.ts'
 import { listen } from './line-server.ts'
 import { MembershipKeeper } from './membership-keeper.ts'
 import { serveMetrics, type Metric } from './metrics.ts'
-import { OverlayError } from './overlay-error.ts'
 import { OverlayHost } from './overlay-host.ts'
 import { answerTo, leave, tendStatics } from './requests.ts'
 import { releaseUnused } from './statics-upkeep.ts'
@@ -20,7 +19,7 @@ import type { Settings } from './settings.ts'
 import { openStore } from './store-choice.ts'
 import { follow } from './store/follow.ts'
 import type { Changes, Listing, Store } from './store/store.ts'
-import { isTrouble } from './store/store-error.ts'
+import { isExcused, isTrouble } from './store/store-error.ts'
 
 /** How often the kernel's announcements are read, which costs one system call. In milliseconds, as all of these. */
 const LISTEN_EVERY = 200
@@ -65,10 +64,11 @@ export class Resident {
     this.here.restore()
     this.#checksums.begin()
     const answer = (request: Request) => answerTo(this.here, request, () => this.#trouble ?? this.#membership.obstacle)
-    const servers = [await listen(socketPath(settings.runDirectory), answer)]
+    const socket = await listen(socketPath(settings.runDirectory), answer)
+    const servers: { close(): void }[] = [socket]
     if (settings.metrics !== undefined) servers.push(await serveMetrics(settings.metrics, () => this.#health()))
     try {
-      await Promise.all([this.#membership.run(), this.#follow(), this.#mend(), this.#tend()])
+      await Promise.all([this.#membership.run(), this.#follow(), this.#mend(), this.#tend(socket.listenAgain)])
     } finally {
       for (const server of servers) server.close()
       this.#store.close()
@@ -178,11 +178,13 @@ export class Resident {
   }
 
   /** What is done from time to time, for all hosts or for this one. */
-  async #tend(): Promise<void> {
+  async #tend(listenAgain: () => Promise<void>): Promise<void> {
     while (!this.#signal.aborted) {
       await setTimeout(TEND_EVERY, undefined, { signal: this.#signal }).catch(() => undefined)
-      if (this.#signal.aborted || this.#trouble !== undefined) continue
+      if (this.#signal.aborted) return
       try {
+        await listenAgain()
+        if (this.#trouble !== undefined) continue
         await this.#membership.tend()
         if (this.here.member) await releaseUnused(this.here, this.here.member)
         this.#endDoubt()
@@ -220,7 +222,7 @@ export class Resident {
   }
 
   #excuse(error: unknown): void {
-    if (!(error instanceof OverlayError) && !isTrouble(error)) throw error
+    if (!isExcused(error)) throw error
     if (!isTrouble(error)) this.here.say(wordsOf(error))
   }
 

@@ -46,6 +46,7 @@ export class RunFiles {
     const path = runFilePath(this.#directory, file.network)
     const text = `${JSON.stringify(file, undefined, 2)}\n`
     if (readText(path) === text) return
+    makeDirectory(this.#directory, PRIVATE)
     replaceFile(path, text, 0o600)
     setModified(path, Math.floor((status(this.#sign)?.modified ?? Date.now()) / 1000))
   }

@@ -3,6 +3,7 @@ import { version } from '#cni/release.ts'
 import type { Namespace } from '#net/namespace.ts'
 import { defaultRouteLink } from '#net/default-route.ts'
 import { sha256 } from '#sys/digest.ts'
+import { readText } from '#sys/file.ts'
 import { scope } from '#netlink/route/route.ts'
 import { formatMac } from '#netlink/mac.ts'
 import { familyOf } from '#netlink/ip.ts'
@@ -64,11 +65,14 @@ export const tunnelMac = (hostId: string): string => {
   return formatMac(bytes)
 }
 
+const bootId = (): string | undefined => readText('/proc/sys/kernel/random/boot_id')?.trim()
+
 /** What is told to the others. @param wireguardKey where this host has a part in encrypted networks: its public key */
 export const factsOf = (
   { vtep, mtu }: Underlay, { hostId, hostName, wireguardPort }: Settings, wireguardKey: string | undefined,
+  boot = bootId(),
 ): HostFacts => ({
   ...familyOf(vtep) === 'ipv4' ? { vtep4: vtep } : { vtep6: vtep },
-  mac: tunnelMac(hostId), mtu, name: hostName, version,
+  mac: tunnelMac(hostId), mtu, name: hostName, version, ...boot === undefined ? {} : { boot },
   ...wireguardKey === undefined ? {} : { wireguardKey, wireguardPort },
 })

@@ -61,11 +61,13 @@ export class FleetHost {
     ]
   }
 
-  /** Starts the agent, until it listens. */
-  async start(): Promise<void> {
+  get stateDirectory(): string { return `${this.#around.place}/${this.name}/state` }
+
+  /** Starts the agent, until it listens. @param privileges options of setpriv(1) */
+  async start(...privileges: readonly string[]): Promise<void> {
     const path = `${this.runDirectory}/agent.sock`
     rmSync(path, { force: true })
-    const command = ['--pdeathsig', 'KILL', '--', `${bin}/fairlead`, 'agent', ...this.options]
+    const command = ['--pdeathsig', 'KILL', ...privileges, '--', `${bin}/fairlead`, 'agent', ...this.options]
     const agent = this.ns.run(() => spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'] }))
     this.#agent = agent
     agent.stderr.setEncoding('utf8').on('data', text => { this.log += String(text) })

@@ -1,4 +1,5 @@
 // How a store fails, in the four ways that call for different answers.
+import { errnoOf } from '#sys/errno.ts'
 
 /**
  * - `unreachable`: nobody answered and nothing was changed; try again later.
@@ -17,6 +18,10 @@ export class StoreError extends Error {
     this.trouble = trouble
   }
 }
+
+/** Whether an error says that something is amiss around us, and not in us: the store, the cluster, a full disk. */
+export const isExcused = (error: unknown): error is Error =>
+  error instanceof Error && (error instanceof StoreError || error.name === 'OverlayError' || errnoOf(error) !== undefined)
 
 /** Whether an error is a StoreError, of one of these kinds if any are named. */
 export const isTrouble = (error: unknown, ...troubles: readonly Trouble[]): error is StoreError =>
