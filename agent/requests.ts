@@ -1,4 +1,5 @@
 // What the plugin asks the agent for, and what an agent does about the statics of its networks.
+import { setTimeout } from 'node:timers/promises'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { isObject } from '#cni/json.ts'
 import { ensureBlocks, releaseBlock } from './blocks.ts'
@@ -118,8 +119,14 @@ export const tendStatics = (
   here.write(network)
 })
 
+/** An agent joins within moments of its start, and whoever has started it asks at once. In milliseconds. */
+const [JUST_STARTED, LOOK_EVERY] = [5000, 20]
+
 /** Whether a host that is not in the cluster could do what it is asked. */
-const requireMember = ({ member, drained }: OverlayHost, why: () => string | undefined): Member => {
+const requireMember = async (here: OverlayHost, why: () => string | undefined): Promise<Member> => {
+  while (here.member === undefined && here.drained === undefined && 1000 * process.uptime() < JUST_STARTED)
+    await setTimeout(LOOK_EVERY)
+  const { member, drained } = here
   if (member !== undefined) return member
   if (drained !== undefined) throw new OverlayError('removed', drained, 'restart the agent to have the host join again')
   throw new StoreError('unreachable', why() ?? 'this host has not joined its cluster yet')
@@ -151,7 +158,7 @@ export const answerTo = async (
     }
     const { network } = request
     if (!isNetworkName(network)) throw new OverlayError('invalid', `network ${JSON.stringify(network)} is no name`)
-    const member = requireMember(here, obstacle)
+    const member = await requireMember(here, obstacle)
     switch (request.op) {
       case 'join': return await join(here, member, request)
       case 'grow': return await grow(here, member, request)

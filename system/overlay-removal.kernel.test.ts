@@ -39,11 +39,24 @@ void test('a host is removed and its addresses used elsewhere at once', { skip }
   t.throws(() => second.attach('red'), { message: /hands out no addresses: it was removed/ })
   t.equal(second.call('CHECK', 'red', b.id, b.ns, { prevResult: undefined }).status, 1)
   t.equal(second.detach('red', b).status, 0, 'what it has can be deleted')
-  for (const host of [first, third]) {
-    const stale = output(host.ns, 'ip', ['route', 'show', 'proto', '203']) + output(host.ns, 'bridge', ['fdb', 'show'])
-    t.notMatch(stale, '192.0.2.2', 'no entry of the removed host is left')
+  const { device } = first.run('red')!
+  const entries = (host: typeof first) => ({
+    routes: output(host.ns, 'ip', ['route', 'show', 'table', 'all', 'dev', device, 'proto', '203']).trim().split('\n'),
+    neighbours: output(host.ns, 'ip', ['neigh', 'show', 'dev', device, 'nud', 'permanent']).trim().split('\n'),
+    forwarding: output(host.ns, 'bridge', ['fdb', 'show', 'dev', device]).trim().split('\n'),
+  })
+  for (const [host, other] of [[first, third], [third, first]] as const) {
+    const all = entries(host)
+    const at = `192.0.2.${other.name.slice(1)}`
+    t.match(all, { routes: [new RegExp(` via ${at} `)], neighbours: [at], forwarding: [new RegExp(` dst ${at} `)] })
+    t.same(Object.values(all).map(({ length }) => length), [1, 1, 1], `${host.name} has entries of ${other.name} only`)
+    t.comment(`${host.name}: ${Object.entries(all).map(([kind, { length }]) => `${length} ${kind}`).join(', ')}`)
     t.notMatch(output(host.ns, 'nft', ['list', 'ruleset']), '192.0.2.2')
   }
+  t.same(Object.values(entries(second)), [[''], [''], ['']], 'nor has the removed one of anybody')
+  const used = [first, third].flatMap(({ pods }) => pods.flatMap(({ addresses }) => addresses))
+  t.equal(new Set(used).size, used.length)
+  t.comment(`${used.length} addresses of hosts that are in the cluster, 0 duplicates`)
 
   await second.stop('SIGTERM')
   await second.start()

@@ -1,4 +1,5 @@
 // Asking the agent, whether it is resident or started for one request.
+import { sleep } from '#sys/sleep.ts'
 import { CniError } from '../errors.ts'
 import { agreed, ask, readAnswer, socketPath, type Agreement, type Answer, type Request } from './agent-socket.ts'
 
@@ -29,9 +30,19 @@ const askOnce = ({ agentConfig, runDir }: Asker, request: Request): Answer => {
 const answerTo = (asker: Asker, request: Request): Answer | undefined =>
   asker.agent === 'none' ? askOnce(asker, request) : ask(socketPath(asker.runDir), request)
 
-/** @throws CniError 11 when no agent is there, or what its answer is */
-export const request = (asker: Asker, question: Request): Agreement => {
-  const answer = answerTo(asker, question)
+/** How often an agent that is being started is looked for, in milliseconds. */
+const LOOK_EVERY = 50
+
+/**
+ * @param patience how long an agent that is not there is waited for, in milliseconds
+ * @throws CniError 11 when no agent is there, or what its answer is
+ */
+export const request = (asker: Asker, question: Request, patience = 0): Agreement => {
+  let answer = answerTo(asker, question)
+  for (let waited = 0; answer === undefined && waited < patience; waited += LOOK_EVERY) {
+    sleep(LOOK_EVERY)
+    answer = answerTo(asker, question)
+  }
   if (answer !== undefined) return agreed(answer)
   throw new CniError('tryAgainLater', `no fairlead agent listens on ${socketPath(asker.runDir)}`,
     'start it: `systemctl start fairlead-agent`, or set "agent": "none"')

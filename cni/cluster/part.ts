@@ -39,6 +39,9 @@ const requireInService = (asker: Asker, run: RunFile): RunFile => {
     why.advice)
 }
 
+/** An agent that is being started, as when a host boots, is waited for. In milliseconds. */
+const ARRIVAL = 3000
+
 /** This host's part, which it gets now if it has none yet. @throws CniError */
 export const joined = <Run extends RunFile>(part: Part<Run>): Run => {
   const { asker, network, wish: config, exclude } = part
@@ -48,7 +51,7 @@ export const joined = <Run extends RunFile>(part: Part<Run>): Run => {
     if (isUsable(known)) return part.agree(known)
   }
   try {
-    request(asker, { op: 'join', network, config, exclude })
+    request(asker, { op: 'join', network, config, exclude }, ARRIVAL)
   } catch (error) {
     // Without the store this host can do with what it has, only not hear of others.
     const isAway = error instanceof CniError && error.code === codes.tryAgainLater
