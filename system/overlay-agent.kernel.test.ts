@@ -167,6 +167,24 @@ void test('an agent and its host', { skip, timeout: 180_000 }, async t => {
     t.equal(first.agent!.exitCode, null)
   })
 
+  await t.test('a host that was started anew', async t => {
+    const { blocks, device } = second.run('blue')!
+    await second.stop('SIGKILL')
+    // What a kernel and /run have forgotten.
+    output(second.ns, 'ip', ['link', 'del', device])
+    output(second.ns, 'ip', ['route', 'flush', 'proto', '203'])
+    output(second.ns, 'nft', ['flush', 'ruleset'])
+    rmSync(second.runDirectory, { recursive: true })
+    t.notOk(pings(a.ns, b.addresses[0]!))
+    await second.start()
+    await eventually('a member', () => isWell(second))
+    t.same(second.run('blue')!.blocks, blocks, 'its blocks are its own')
+    t.ok(reaches(a.ns, b.addresses[0]!))
+    const pod = second.attach('blue')
+    t.ok(reaches(pod.ns, a.addresses[0]!))
+    t.equal(second.detach('blue', pod).status, 0)
+  })
+
   await t.test('another agent of the same host', async t => {
     const { status, stderr } = first.ns.run(() =>
       spawnSync('build/bin/fairlead', ['agent', ...first.options, '--metrics', 'off'], { encoding: 'utf8' }))

@@ -11,7 +11,7 @@ const skip = lacks('etcd') || lacks('ping') || kernelLacks('vxlan')
 if (!skip) enterPrivateNamespaces()
 
 const store = ['--store', 'http://192.0.2.254:2379']
-const COUNT = 20
+const COUNT = 31
 /** Far above what is promised (docs/performance.md): the machine may be busy with other tests. */
 const SLOWEST = 5000
 

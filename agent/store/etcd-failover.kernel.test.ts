@@ -213,6 +213,16 @@ void test('what cannot be reached', async t => {
   await fails([nobody, silent], 'unknown', /no answer in 800 ms/)
   t.equal(asked, 1, 'a change is not sent twice')
   await fails([broken], 'unknown', /HTTP status 502/)
+  for (const [text, message] of [
+    ['<html>', /that is no etcd: it answers "<html>"/], ['[]', /no etcd/], ['', /no etcd/], ['{}', /as etcd does/],
+  ] as const) {
+    const other = await listening(t, createServer((_, response) => { response.end(text) }))
+    const store = connect(t, { endpoints: [other], timeout: 800 })
+    await t.rejects(store.list('/'), { name: 'StoreError', message }, text)
+    const position = { identity: '', revision: 1 }
+    const watching = async (): Promise<void> => { for await (const _ of store.watch('/', position, never)); }
+    await t.rejects(watching(), { name: 'StoreError' }, `${text}, watched`)
+  }
   const all = { name: 'StoreError', trouble: 'unreachable', message: /no answer in 800 ms; .*502; .*ECONNREFUSED/ }
   await t.rejects(connect(t, { endpoints: [silent, broken, nobody], timeout: 800 }).list('/'), all, 'reading goes on')
 })

@@ -1,4 +1,5 @@
 // The members of an etcd cluster as one: fail-over, logging in, and what their errors mean.
+import { isObject } from '#cni/json.ts'
 import { Endpoint, NoAnswer, type Answer, type Certificates } from './endpoint.ts'
 import type { GatewayError } from './etcd-wire.ts'
 import { StoreError } from './store-error.ts'
@@ -27,7 +28,16 @@ class Unserved extends Error {
   }
 }
 
-const MOST_WORDS = 200
+/** What etcd says is an object; anything else comes from something in front of it, or in its place. @throws NoAnswer */
+export const objectIn = (endpoint: string, text: string): Readonly<Record<string, unknown>> => {
+  try {
+    const object: unknown = JSON.parse(text)
+    if (isObject(object)) return object
+  } catch { /* told below */ }
+  throw new NoAnswer(endpoint, `that is no etcd: it answers ${JSON.stringify(text.slice(0, FEW_WORDS))}`, true)
+}
+
+const [FEW_WORDS, MOST_WORDS] = [40, 200]
 
 const errorOf = ({ status, text }: Answer): Required<GatewayError> => {
   try {
@@ -75,7 +85,7 @@ export class Gateway {
       const text = JSON.stringify(body)
       for (let attempt = 1; ; attempt++) {
         const answer = await endpoint.post(path, text, await this.#headers(endpoint))
-        if (answer.status === 200) return JSON.parse(answer.text)
+        if (answer.status === 200) return objectIn(endpoint.name, answer.text)
         const error = errorOf(answer)
         if (!isLoginExpired(error) || this.#access.user === undefined || attempt > 1)
           throw failureOf(endpoint.name, error)

@@ -1,5 +1,5 @@
 // A watch of etcd v3 through its JSON gateway: one stream, a JSON text per line.
-import { isLoginExpired, streamFailure, type Gateway } from './etcd-gateway.ts'
+import { isLoginExpired, objectIn, streamFailure, type Gateway } from './etcd-gateway.ts'
 import { entryOf, rangeOf, type GatewayError, type WatchResponse } from './etcd-wire.ts'
 import { NoAnswer } from './endpoint.ts'
 import { advanced } from './position.ts'
@@ -40,7 +40,7 @@ export async function* watchEtcd(
   let position = advanced(from, prefix, from.revision, [])
   try {
     for (let line: string | void = first; line !== undefined; line = (await lines.next()).value) {
-      const { result, error } = JSON.parse(line) as { result?: WatchResponse; error?: GatewayError }
+      const { result, error } = objectIn(endpoint, line) as { result?: WatchResponse; error?: GatewayError }
       if (error !== undefined && isLoginExpired(error)) gateway.forget()
       if (error !== undefined || result === undefined) throw streamFailure(endpoint, error ?? {})
       if (result.canceled) throw refusal(endpoint, gateway, result)

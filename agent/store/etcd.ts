@@ -77,7 +77,9 @@ export class Etcd implements Store {
   }
 
   async #txn(request: object, kind: 'repeatable' | 'once' = 'repeatable'): Promise<TxnResponse> {
-    return await this.#gateway.call('/v3/kv/txn', request, kind) as TxnResponse
+    const answer = await this.#gateway.call('/v3/kv/txn', request, kind) as Partial<TxnResponse>
+    if (answer.header === undefined) throw new StoreError('refused', `${this.name} does not answer as etcd does`)
+    return answer as TxnResponse
   }
 
   #identity({ cluster_id }: Header, own: Entry | undefined): string { return `${cluster_id}/${own?.value ?? ''}` }
