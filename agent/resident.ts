@@ -10,8 +10,9 @@ import { CLAIM_HOLD_DOWN, clusterIn } from './cluster.ts'
 import { clusterKey, hosts, root } from './layout.ts'
 import { collectGarbage } from './garbage.ts'
 import { listen } from './line-server.ts'
+import { metricsOf } from './health.ts'
 import { MembershipKeeper } from './membership-keeper.ts'
-import { serveMetrics, type Metric } from './metrics.ts'
+import { serveMetrics, type Health } from './metrics.ts'
 import { OverlayHost } from './overlay-host.ts'
 import { answerTo, leave, tendStatics } from './requests.ts'
 import { releaseUnused } from './statics-upkeep.ts'
@@ -226,34 +227,8 @@ export class Resident {
     if (!isTrouble(error)) this.here.say(wordsOf(error))
   }
 
-  #health(): { readonly obstacle: string | undefined; readonly metrics: readonly Metric[] } {
-    const { picture, counts, shares, networks: { troubles } } = this.here
-    const gauge = (name: string, help: string, value: number): Metric => ({ name, kind: 'gauge', help, value })
-    const counter = (name: string, help: string, value: number): Metric => ({ name, kind: 'counter', help, value })
-    const perNetwork = (name: string, help: string, value: (network: string) => number): Metric[] =>
-      Object.keys(shares).map(network => ({ name, kind: 'gauge', help, value: value(network), labels: { network } }))
-    return {
-      obstacle: this.obstacle,
-      metrics: [
-        gauge('store_up', 'Whether the store is followed.', this.#trouble === undefined ? 1 : 0),
-        gauge('member', 'Whether this host is a member of its cluster.', this.here.member === undefined ? 0 : 1),
-        gauge('drained', 'Whether this host hands out no addresses.', this.here.drained === undefined ? 0 : 1),
-        gauge('hosts', 'Hosts of the cluster.', picture.hostCount),
-        gauge('hosts_alive', 'Hosts that give signs of life.', picture.alive.size),
-        ...perNetwork('peers', 'Other hosts of a network.', network => picture.peersIn(network).length),
-        ...perNetwork('blocks', 'Blocks of addresses of this host.', network => shares[network]!.blocks.length),
-        ...perNetwork('lost_blocks', 'Blocks that other hosts took over.', network => shares[network]!.lost.length),
-        gauge('troubles', 'Entries that the kernel refuses and hosts without a way to them.', troubles.length),
-        counter('changes_total', 'Changes of the store that were followed.', counts.changes),
-        counter('synchronisations_total', 'Comparisons of the whole kernel state.', counts.synchronisations),
-        counter('mended_total', 'Entries that somebody else had changed.', counts.mended),
-        counter('refused_total', 'Changes that were refused.', counts.refused),
-        gauge('checksum_offload', 'Whether checksums inside of tunnels are left to the network card.',
-          this.here.checksums.isOff ? 0 : 1),
-        counter('checksum_trials_total', 'Attempts to find out whether they arrive.', this.#checksums.trials),
-        gauge('synchronisation_seconds', 'How long the last comparison took.', counts.lastSync / 1000),
-        gauge('memory_bytes', 'Memory of the agent.', process.memoryUsage().rss),
-      ],
-    }
+  #health(): Health {
+    const state = { follows: this.#trouble === undefined, checksumTrials: this.#checksums.trials }
+    return { obstacle: this.obstacle, metrics: metricsOf(this.here, state) }
   }
 }

@@ -21,7 +21,8 @@ export class StoreError extends Error {
 
 /** Whether an error says that something is amiss around us, and not in us: the store, the cluster, a full disk. */
 export const isExcused = (error: unknown): error is Error =>
-  error instanceof Error && (error instanceof StoreError || error.name === 'OverlayError' || errnoOf(error) !== undefined)
+  error instanceof StoreError || errnoOf(error) !== undefined ||
+  error instanceof Error && error.name === 'OverlayError'
 
 /** Whether an error is a StoreError, of one of these kinds if any are named. */
 export const isTrouble = (error: unknown, ...troubles: readonly Trouble[]): error is StoreError =>
