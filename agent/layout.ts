@@ -1,6 +1,6 @@
 // Where what is kept: the keys of a cluster in its store. Addresses are in hexadecimal digits, so that keys sort as
 // addresses do.
-import { networkOf, parsePrefix, subnetOf } from '#net/prefix.ts'
+import { formatPrefix, networkOf, parsePrefix } from '#net/prefix.ts'
 import { formatIp, parseIp } from '#netlink/ip.ts'
 
 /** All of it. */
@@ -60,7 +60,10 @@ export const staticKey = (network: string, ip: string): string => staticsPrefix(
 /** Whether a block, as a value names it, is that of a key. */
 export const isKeyOfBlock = (key: string, network: string, block: unknown): block is string => {
   const prefix = typeof block === 'string' ? parsePrefix(block) : undefined
-  return prefix !== undefined && subnetOf(prefix) === block && blockKey(network, block) === key
+  if (prefix === undefined) return false
+  const first = networkOf(prefix)
+  return formatPrefix({ ...prefix, bytes: first }) === block &&
+    key === `${blocksPrefix(network)}${hex(first)}-${prefix.length}`
 }
 
 /** Whether an address, as a value names it, is that of a key. */

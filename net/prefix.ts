@@ -47,5 +47,7 @@ export const nthAddress = (prefix: Prefix, offset: number): string => {
 export const overlaps = (one: Prefix, other: Prefix): boolean => {
   if (one.family !== other.family) return false
   const length = Math.min(one.length, other.length)
-  return subnetOf({ ...one, length }) === subnetOf({ ...other, length })
+  const [whole, bits] = [length >> 3, length & 7]
+  for (let i = 0; i < whole; i++) if (one.bytes[i] !== other.bytes[i]) return false
+  return bits === 0 || (one.bytes[whole]! ^ other.bytes[whole]!) >> 8 - bits === 0
 }
