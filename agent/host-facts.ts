@@ -1,25 +1,25 @@
 // What a host's record may say: whatever else stands in the store reaches neither the kernel nor the other hosts'
 // entries, for one record that nobody can use must not keep all others from their place.
 import type { Peer } from '#net/overlay-peer.ts'
-import { familyOf, formatIp, parseIp, type Family } from '#netlink/ip.ts'
-import { formatMac, parseMac } from '#netlink/mac.ts'
+import { formatIp, parseIp, type Family } from '#netlink/ip.ts'
 import { recordOf, type HostRecord } from './records.ts'
 import { reservedAround } from './reserved.ts'
 import type { Entry } from './store/store.ts'
 
+const lengths = { ipv4: 4, ipv6: 16 } as const
+
 const isTunnelEnd = (text: unknown, family: Family): text is string => {
   const bytes = typeof text === 'string' ? parseIp(text) : undefined
-  if (bytes === undefined || formatIp(bytes) !== text || familyOf(text) !== family) return false
+  if (bytes === undefined || bytes.length !== lengths[family]) return false
+  // What is read as IPv4 has but one text.
+  if (family === 'ipv6' && formatIp(bytes) !== text) return false
   return reservedAround({ family, bytes, length: 8 * bytes.length }) === undefined
 }
 
-const MULTICAST = 1
+/** Of one station, not of a group, and not zero; in the form that we write. */
+const station = /^(?!00:00:00:00:00:00)[0-9a-f][02468ace](?::[0-9a-f]{2}){5}$/
 
-const isHardwareAddress = (text: unknown): text is string => {
-  const bytes = typeof text === 'string' ? parseMac(text) : undefined
-  return bytes?.length === 6 && formatMac(bytes) === text &&
-    (bytes[0]! & MULTICAST) === 0 && bytes.some(byte => byte > 0)
-}
+const isHardwareAddress = (text: unknown): text is string => typeof text === 'string' && station.test(text)
 
 export type HostView = Partial<Pick<HostRecord, 'token' | 'vtep4' | 'vtep6' | 'mac'>> & Pick<Peer, 'wireguard'>
 

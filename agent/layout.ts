@@ -61,8 +61,10 @@ export const staticKey = (network: string, ip: string): string => staticsPrefix(
 export const isKeyOfBlock = (key: string, network: string, block: unknown): block is string => {
   const prefix = typeof block === 'string' ? parsePrefix(block) : undefined
   if (prefix === undefined) return false
+  // What is read as IPv4 has but one text.
+  const isCanonical = prefix.family === 'ipv4' || formatPrefix(prefix) === block
   const first = networkOf(prefix)
-  return formatPrefix({ ...prefix, bytes: first }) === block &&
+  return isCanonical && prefix.bytes.every((byte, i) => byte === first[i]) &&
     key === `${blocksPrefix(network)}${hex(first)}-${prefix.length}`
 }
 

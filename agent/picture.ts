@@ -155,7 +155,7 @@ export class Picture {
     const gone = [...vteps.values()].filter(vtep => vtep !== undefined && !coming.includes(vtep)) as string[]
     const present = new Set(gone.length > 0 ? this.vteps : [])
     const leaving = gone.filter(vtep => !present.has(vtep))
-    const isUnclear = leaving.length < gone.length || coming.some(vtep => (this.#ends.get(vtep) ?? 0) > 1)
+    const isUnclear = leaving.length < gone.length || coming.some(vtep => this.#isShared(vtep))
     return { peers: ledger.changes(), networks, vteps: { leaving, coming }, isUnclear }
   }
 
@@ -187,9 +187,10 @@ export class Picture {
   /** Of two at one address the one that gives signs of life comes last and counts: a machine that was set up anew. */
   peersIn(network: string): Peer[] {
     const all = [...this.networks.get(network)?.hosts ?? []]
-    const isShared = (host: string): boolean => (this.#ends.get(this.vtepOf(host) ?? '') ?? 0) > 1
-    const last = new Set(all.filter(host => isShared(host) && this.alive.has(host)))
-    return [...all.filter(host => !last.has(host)), ...last].flatMap(host => this.peer(network, host) ?? [])
+    const isLast = (host: string): boolean => this.#isShared(this.vtepOf(host)) && this.alive.has(host)
+    const hasShared = this.#ends.values().some(count => count > 1)
+    const ordered = hasShared ? [...all.filter(host => !isLast(host)), ...all.filter(isLast)] : all
+    return ordered.flatMap(host => this.peer(network, host) ?? [])
   }
 
   #put(key: string, entry: Entry | undefined): void {
@@ -216,6 +217,8 @@ export class Picture {
       else this.#values.set(key, entry.value)
     }
   }
+
+  #isShared(vtep = ''): boolean { return (this.#ends.get(vtep) ?? 0) > 1 }
 
   #count(host: string, step: number): void {
     const vtep = this.vtepOf(host)
