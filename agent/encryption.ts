@@ -12,6 +12,7 @@ import { refuseNarrow } from '#net/overlay.ts'
 import type { Link } from '#netlink/route/link.ts'
 import type { Wireguard } from '#netlink/wireguard.ts'
 import { familyOf } from '#netlink/ip.ts'
+import { credible, type Credible } from './credible-peers.ts'
 import { ownAddresses, type Device, type Ground } from './local-network.ts'
 import type { OverlayShare, OverlayShares } from './overlay-shares.ts'
 import { encryptions, isEncrypted, type NetworkConfig } from './network.ts'
@@ -19,7 +20,7 @@ import { OverlayError } from './overlay-error.ts'
 import { keepKey, publicKeyOf } from './wireguard-key.ts'
 
 /** One network: what is this host's of it, and what is known of the others, by key and tunnel end. */
-interface Part { readonly share: OverlayShare; readonly peers: Map<string, Peer> }
+interface Part { readonly share: OverlayShare; readonly peers: Map<string, Peer>; readonly doubts: readonly string[] }
 
 const idOf = ({ wireguard, vtep }: Peer): string => `${wireguard?.key} ${vtep}`
 
@@ -84,7 +85,10 @@ export class Encryption {
     shares: OverlayShares, peersIn: (network: string) => readonly Peer[],
   ): Outcome & { readonly devices: ReadonlyMap<string, Device> } {
     const { host, underlay } = this.#ground
-    this.#parts = new Map(Object.entries(shares).map(([name, share]) => [name, { share, peers: byId(peersIn(name)) }]))
+    this.#parts = new Map(Object.entries(shares).map(([name, share]) => {
+      const { peers, doubts } = this.#credible(share, peersIn(name))
+      return [name, { share, peers: byId(peers), doubts }]
+    }))
     this.#link = undefined
     const fences = this.#fence(shares)
     if (this.#parts.size === 0) {
@@ -108,6 +112,8 @@ export class Encryption {
   change(network: string, before: readonly Peer[], after: readonly Peer[]): Outcome | undefined {
     const part = this.#parts.get(network)
     if (this.#link === undefined || part === undefined) return undefined
+    // What people are told of, and are no longer told of, is found by looking at everything.
+    if ([before, after].some(peers => this.#credible(part.share, peers).doubts.length > 0)) return undefined
     const concerned = new Set([...before, ...after].map(({ wireguard }) => wireguard?.key))
     const was = this.#united(concerned)
     for (const peer of before) part.peers.delete(idOf(peer))
@@ -119,11 +125,17 @@ export class Encryption {
   /** What is wrong with a network, as far as is known. */
   troublesOf(network: string): readonly string[] {
     const peers = [...this.#parts.get(network)?.peers.values() ?? []]
-    return [...this.#refused, ...peers.flatMap(({ vtep, wireguard }) => {
+    return [...this.#refused, ...this.#parts.get(network)?.doubts ?? [], ...peers.flatMap(({ vtep, wireguard }) => {
       if (wireguard === undefined) return [`${vtep} has published no key: packets for it are refused`]
       if (wireguard.key === this.#keys.shown) return [`${vtep} has the key of this host: packets for it are refused`]
       return this.#unreachable.includes(vtep) ? [`no way to ${vtep}`] : []
     })]
+  }
+
+  /** A prefix that is none of the network's would have its packets decrypted and let in. */
+  #credible({ config: { ranges } }: OverlayShare, peers: readonly Peer[]): Credible {
+    const { underlay: { vtep }, mac } = this.#ground
+    return credible(peers, { vtep, mac, ranges })
   }
 
   get #keys(): { readonly secret: string; readonly shown: string } {

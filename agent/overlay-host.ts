@@ -31,8 +31,6 @@ export class OverlayHost {
   readonly say: (line: string) => void
   #ground: Ground
   #networks: LocalNetworks
-  /** Whether what is missing in the picture has gone: before that entries are added to the kernel and none removed. */
-  #knows = false
   #member: Member | undefined
   #drained: string | undefined
 
@@ -61,9 +59,6 @@ export class OverlayHost {
 
   /** The cluster that this host belongs to; undefined before it has joined one. */
   get cluster(): string | undefined { return (this.#member?.memory ?? this.keeper.read())?.cluster }
-
-  /** Whether the kernel may hold entries about hosts that the store does not have. */
-  get isDoubtful(): boolean { return !this.#knows || this.picture.isDoubtful }
 
   /** What the other hosts are to know of this one. */
   get facts(): HostFacts {
@@ -114,14 +109,6 @@ export class OverlayHost {
   /** All that the store holds. @param isTrusted see Picture.replace */
   see(entries: readonly Entry[], isTrusted = true): void {
     this.picture.replace(entries, isTrusted)
-    this.#knows ||= isTrusted
-    this.syncAll()
-  }
-
-  /** Everybody has had the time to come back: what is missing has gone. */
-  endDoubt(): void {
-    this.picture.dropDoubtful()
-    this.#knows = true
     this.syncAll()
   }
 
@@ -220,7 +207,7 @@ export class OverlayHost {
   }
 
   /** Hosts may be missing in the picture: nothing of theirs is taken away. */
-  get #isPartial(): boolean { return !this.#knows && this.#drained === undefined }
+  get #isPartial(): boolean { return !this.picture.isComplete && this.#drained === undefined }
 
   #guard(): void {
     this.#seal()

@@ -4,43 +4,11 @@ import type { Peer } from '#net/overlay-peer.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
 import { hostView, type HostView } from './host-facts.ts'
 import { alive, clusterKey, hosts, isKeyOfBlock, isKeyOfStatic, readNetKey, settledKey } from './layout.ts'
-import { readConfig, type NetworkConfig } from './network.ts'
+import { readConfig } from './network.ts'
+import { NetworkPicture, type Claim } from './network-picture.ts'
 import { recordOf, type BlockRecord, type StaticRecord } from './records.ts'
 import type { ClusterState } from './cluster.ts'
 import type { Entry, Event } from './store/store.ts'
-
-interface Claim { readonly host: string; readonly prefix: string }
-
-/** A network as the store has it. */
-export class NetworkPicture {
-  config: NetworkConfig | undefined
-  readonly statics = new Map<string, StaticRecord>()
-  readonly #claims = new Map<string, Claim>()
-  readonly #byHost = new Map<string, Set<string>>()
-
-  /** What is behind a host. */
-  prefixesOf(host: string): readonly string[] { return [...this.#byHost.get(host) ?? []] }
-
-  get hosts(): IterableIterator<string> { return this.#byHost.keys() }
-
-  ownerOf(key: string): string | undefined { return this.#claims.get(key)?.host }
-
-  /** Notes whose a prefix is; undefined when it is nobody's. */
-  note(key: string, claim: Claim | undefined): void {
-    const before = this.#claims.get(key)
-    if (before) {
-      const known = this.#byHost.get(before.host)
-      known?.delete(before.prefix)
-      if (known?.size === 0) this.#byHost.delete(before.host)
-      this.#claims.delete(key)
-    }
-    if (claim === undefined) return
-    this.#claims.set(key, claim)
-    const own = this.#byHost.get(claim.host)
-    if (own) own.add(claim.prefix)
-    else this.#byHost.set(claim.host, new Set([claim.prefix]))
-  }
-}
 
 /** How the hosts of one network have changed. */
 export interface Change { readonly network: string; readonly before: readonly Peer[]; readonly after: readonly Peer[] }
@@ -97,6 +65,7 @@ export class Picture {
   /** What was known before the store has lost something, and has not come back. */
   readonly #doubtful = new Set<string>()
   readonly #known = new Set<string>()
+  #isComplete = false
   readonly #self: string
 
   /** @param self the host that looks: it is none of its own peers */
@@ -122,13 +91,20 @@ export class Picture {
       else this.#doubtful.add(key)
     }
     for (const entry of entries) this.#put(entry.key, entry)
+    this.#isComplete ||= isTrusted
   }
 
   /** Whether something is kept that the store does not have. */
-  get isDoubtful(): boolean { return this.#doubtful.size > 0 }
+  get isDoubtful(): boolean { return !this.#isComplete || this.#doubtful.size > 0 }
+
+  /** Whether what is missing has gone; before that the kernel may know of hosts that this does not. */
+  get isComplete(): boolean { return this.#isComplete }
 
   /** Everybody has had the time to come back: what is doubtful has gone. */
-  dropDoubtful(): void { for (const key of [...this.#doubtful]) this.#put(key, undefined) }
+  dropDoubtful(): void {
+    this.#isComplete = true
+    for (const key of [...this.#doubtful]) this.#put(key, undefined)
+  }
 
   /** What has happened since. */
   apply(events: readonly Event[]): Changed {

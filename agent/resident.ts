@@ -154,11 +154,13 @@ export class Resident {
   }
 
   async #mendNow(): Promise<void> {
-    this.#lookAtUnderlay()
+    try {
+      this.here.lookAtUnderlay()
+    } catch (error) {
+      this.#excuse(error) // it is about to get another one
+    }
     const changes = this.here.syncAll()
     this.#ignore()
-    // Among what was ignored may have been a change of the underlay that came in between.
-    if (this.#lookAtUnderlay()) this.#disturbed ??= performance.now()
     this.here.counts.mended += changes
     if (changes > 0) this.here.say(`mended ${changes} entries of the kernel`)
     try {
@@ -166,15 +168,6 @@ export class Resident {
     } catch (error) {
       this.#excuse(error)
       this.#disturbed ??= performance.now()
-    }
-  }
-
-  #lookAtUnderlay(): boolean {
-    try {
-      return this.here.lookAtUnderlay()
-    } catch (error) {
-      this.#excuse(error) // it is about to get another one
-      return false
     }
   }
 
@@ -197,9 +190,11 @@ export class Resident {
 
   /** Those who have not come back in time are gone. */
   #endDoubt(): void {
-    const { picture, isDoubtful } = this.here
+    const { picture } = this.here
     const isOver = picture.cluster?.settled === true && performance.now() - this.#doubtSince > CLAIM_HOLD_DOWN
-    if (!this.#isForeign && isDoubtful && isOver) this.here.endDoubt()
+    if (this.#isForeign || !picture.isDoubtful || !isOver) return
+    picture.dropDoubtful()
+    this.here.syncAll()
   }
 
   #concerns(news: Announcement): boolean {
