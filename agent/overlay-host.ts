@@ -10,7 +10,7 @@ import { LeaseRecords } from './lease-records.ts'
 import type { Ground } from './local-network.ts'
 import { LocalNetworks } from './local-networks.ts'
 import type { Member } from './member.ts'
-import { memoryFile, type MemoryKeeper, type Share } from './memory.ts'
+import { memoryFile, type Memory, type MemoryKeeper, type Share } from './memory.ts'
 import { isEncrypted, type NetworkConfig, type OverlayConfig } from './network.ts'
 import { configsIn, encryptedIn, isOverlay, overlaysIn, type OverlayShares } from './overlay-shares.ts'
 import { Picture, type Changed } from './picture.ts'
@@ -55,10 +55,10 @@ export class OverlayHost {
   get drained(): string | undefined { return this.#drained }
 
   /** What is this host's own, by network. */
-  get shares(): Readonly<Record<string, Share>> { return (this.#member?.memory ?? this.keeper.read())?.shares ?? {} }
+  get shares(): Readonly<Record<string, Share>> { return this.#memory?.shares ?? {} }
 
   /** The cluster that this host belongs to; undefined before it has joined one. */
-  get cluster(): string | undefined { return (this.#member?.memory ?? this.keeper.read())?.cluster }
+  get cluster(): string | undefined { return this.#memory?.cluster }
 
   /** What the other hosts are to know of this one. */
   get facts(): HostFacts {
@@ -69,9 +69,7 @@ export class OverlayHost {
   records(network: string): LeaseRecords { return new LeaseRecords(this.settings.leases, network) }
 
   /** Whether this host can have a part in such a network. @throws OverlayError `unsupported` */
-  approve(network: string, config: Pick<NetworkConfig, 'encryption'>): void {
-    this.#networks.encryption.approve(network, config)
-  }
+  approve(name: string, kind: Pick<NetworkConfig, 'encryption'>): void { this.#networks.encryption.approve(name, kind) }
 
   /**
    * After a start, before the store was asked: containers can be started from what is known to be this host's own.
@@ -138,10 +136,7 @@ export class OverlayHost {
   sync(name: string, isNew = false): number {
     const share = this.shares[name]
     if (share === undefined) return 0
-    if (!isOverlay(share)) {
-      this.write(name)
-      return 0
-    }
+    if (!isOverlay(share)) return this.#refresh(name)
     const changes = isEncrypted(share.config) ? this.#syncEncrypted() : this.#attempt(name, () => {
       this.approve(name, share.config)
       const local = this.#networks.at(name)
@@ -153,7 +148,7 @@ export class OverlayHost {
       this.counts.refused += refused.length
       return added + removed
     }) ?? 0
-    this.#attempt(name, () => this.write(name))
+    this.#refresh(name)
     if (isNew) this.#guard()
     return changes
   }
@@ -218,8 +213,8 @@ export class OverlayHost {
 
   #seal(): void { this.#attempt('all', () => sealNetworks(this.host, this.underlay, this.#configs)) }
 
+  get #memory(): Memory | undefined { return this.#member?.memory ?? this.keeper.read() }
   get #configs(): readonly OverlayConfig[] { return configsIn(overlaysIn(this.shares)) }
-
   get #encrypted(): OverlayShares { return encryptedIn(this.shares) }
 
   /** Brings all encrypted networks in step, or, without knowledge of other hosts, their device alone. */
@@ -232,12 +227,15 @@ export class OverlayHost {
       this.counts.refused += refused.length
       return added + removed
     })
-    for (const name of names) this.write(name)
+    for (const name of names) this.#refresh(name)
     return changes ?? 0
   }
 
   /** The others take no packets of a host that was removed. */
   #peersIn(name: string): readonly Peer[] { return this.#drained === undefined ? this.picture.peersIn(name) : [] }
+
+  /** Writes the file if that is possible now. @returns 0, the number of entries of the kernel that it changes */
+  #refresh(name: string): number { return this.#attempt(name, () => this.write(name)) ?? 0 }
 
   /** One network that cannot be brought in step keeps none of the others from it. */
   #attempt<T>(name: string, step: () => T): T | undefined {
