@@ -8,15 +8,17 @@ const nothing = '–'
 /** A connection takes some hundredths of a millisecond. */
 const precise = (value: number): string => value.toFixed(value < 1 ? 3 : 1)
 
-const milliseconds = (summary: Summary | undefined): string =>
+/** Median and least. */
+export const milliseconds = (summary: Summary | undefined): string =>
   summary ? [summary.median, summary.least].map(precise).join(' / ') : nothing
 
-const number = (value: number | undefined): string => value === undefined ? nothing : value.toFixed(2)
+export const number = (value: number | undefined): string => value === undefined ? nothing : value.toFixed(2)
 
-const held = (value: number | undefined, bar: number | undefined): string =>
+export const held = (value: number | undefined, bar: number | undefined): string =>
   value === undefined || bar === undefined ? nothing : value <= bar ? 'yes' : 'NO'
 
-const row = (cells: string[]): string => `| ${cells.join(' | ')} |`
+/** A line of a Markdown table. */
+export const row = (cells: string[]): string => `| ${cells.join(' | ')} |`
 
 function resultRow({ title, verb, bar, figures: { ours, peer, floor } }: Result): string {
   const walls = ratio(ours?.wall, peer?.wall)

@@ -1,7 +1,6 @@
 // Many hosts: how soon a new one is reachable from all others, and twenty that join at the same time.
 import { test } from 'tap'
 import { setTimeout } from 'node:timers/promises'
-import { waysTo } from '../netlink/route/lookup.ts'
 import { startEtcd } from '../tools/etcd.ts'
 import { eventually, fairlead, Fleet, type FleetHost } from '../tools/fleet.ts'
 import { kernelLacks, lacks, ownNamespace, pings } from '../tools/kernel.ts'
@@ -20,10 +19,7 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 /** What a host sends from into the overlay. */
 const own = (host: FleetHost): string => host.run('blue')!.blocks[0]!.split('/')[0]!
 
-const knows = (host: FleetHost, address: string): boolean => {
-  const { device } = host.run('blue')!
-  return waysTo(host.ns.rtnetlink, [address])[0]?.dev === host.ns.link.get(device).index
-}
+const knows = (host: FleetHost, address: string): boolean => host.routesInto('blue', address)
 
 void test('new hosts', { skip, timeout: 120_000 }, async t => {
   const fleet = new Fleet(t, ownNamespace(t), COUNT)

@@ -1,20 +1,17 @@
 // An agent among 5,000 hosts, of which one is real: what it takes to program them all, and in memory.
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
-import { blockKey, clusterKey, hosts } from '../agent/layout.ts'
-import { Etcd } from '../agent/store/etcd.ts'
-import { put, remove } from '../agent/store/transaction.ts'
-import { tunnelMac } from '../agent/underlay.ts'
 import { startEtcd } from '../tools/etcd.ts'
 import { eventually, fairlead, Fleet } from '../tools/fleet.ts'
 import { kernelLacks, lacks, output, ownNamespace } from '../tools/kernel.ts'
 import { enterPrivateNamespaces } from '../tools/privacy.ts'
+import { blockEntry, removeEntries, simulateHosts, writeEntries } from '../tools/simulated-hosts.ts'
 
 const skip = lacks('etcd') || kernelLacks('vxlan')
 if (!skip) enterPrivateNamespaces()
 
+const STORE = 'http://192.0.2.254:2379'
 const COUNT = 5000
-const BATCH = 50
 /** docs/performance.md promises 80 MB. */
 const MOST_MEGABYTES = 110
 
@@ -22,22 +19,8 @@ void test('5,000 hosts', { skip, timeout: 180_000 }, async t => {
   const fleet = new Fleet(t, ownNamespace(t), 1)
   const [host] = fleet.hosts
   await startEtcd(t, { host: '192.0.2.254' })
-  const options = ['--store', 'http://192.0.2.254:2379']
-  fairlead('overlay', 'create', 'blue', '--subnet', '10.0.0.0/8', ...options)
-  const store = new Etcd({ endpoints: ['http://192.0.2.254:2379'] }, clusterKey)
-  t.teardown(() => { store.close() })
-  const numbers = Array.from({ length: COUNT }, (_, i) => i)
-  const record = (i: number): string => JSON.stringify({
-    vtep4: `192.0.${16 + (i >> 8)}.${i & 255}`, mac: tunnelMac(`x${i}`), token: 'x', mtu: 1500,
-    version: '0.1.0', name: `x${i}`,
-  })
-  const block = (i: number): string => `10.${100 + (i >> 8)}.${i & 255}.0/24`
-  for (let at = 0; at < COUNT; at += BATCH) {
-    await store.commit([], numbers.slice(at, at + BATCH).flatMap(i => [
-      put(hosts.key(`x${i}`), record(i)),
-      put(blockKey('blue', block(i)), JSON.stringify({ host: `x${i}`, block: block(i) })),
-    ]))
-  }
+  fairlead('overlay', 'create', 'blue', '--subnet', '10.0.0.0/8', '--store', STORE)
+  await simulateHosts(STORE, 'blue', COUNT)
   const routes = (): number => output(host!.ns, 'ip', ['route', 'show', 'proto', '203']).split('\n').length - 1
   output(host!.ns, 'ip', ['route', 'add', 'default', 'via', '192.0.2.254'])
   const start = performance.now()
@@ -62,10 +45,10 @@ void test('5,000 hosts', { skip, timeout: 180_000 }, async t => {
   await eventually('a member', async () => !('obstacle' in await host!.ask({ op: 'status' })))
   t.comment(`restarted with all entries in place: ${Math.round(performance.now() - again)} ms`)
 
-  const another = JSON.stringify({ host: 'x7', block: '10.250.0.0/24' })
-  await store.commit([], [put(blockKey('blue', '10.250.0.0/24'), another)])
+  const another = blockEntry('blue', 'x7', '10.250.0.0/24')
+  await writeEntries(STORE, another)
   const added = await eventually('one more block', () => routes() === COUNT + 2)
-  await store.commit([], [remove(blockKey('blue', '10.250.0.0/24'))])
+  await removeEntries(STORE, another)
   const removed = await eventually('one block less', () => routes() === COUNT + 1)
   t.comment(`one block more after ${Math.round(added)} ms, less after ${Math.round(removed)} ms, listing included`)
   await setTimeout(3000)

@@ -2,13 +2,15 @@
 // and the real agent, on an underlay with a real etcd. Needs private namespaces (privacy.ts) and build/bin.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectTo } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Namespace } from '#net/namespace.ts'
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { readRunFile, type OverlayRun } from '#cni/cluster/run-file.ts'
+import { waysTo } from '#netlink/route/lookup.ts'
+import { listens, memoryOf } from './agent-process.ts'
 import { anotherNamespace, connect } from './kernel.ts'
 
 interface Test { teardown(step: () => unknown): unknown }
@@ -71,7 +73,7 @@ export class FleetHost {
     const agent = this.ns.run(() => spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'] }))
     this.#agent = agent
     agent.stderr.setEncoding('utf8').on('data', text => { this.log += String(text) })
-    for (let i = 0; i < 1000 && !existsSync(path); i++) {
+    for (let i = 0; i < 1000 && !await listens(path); i++) {
       if (agent.exitCode !== null) throw new Error(`agent of ${this.name}: ${this.log}`)
       await setTimeout(10)
     }
@@ -96,19 +98,25 @@ export class FleetHost {
   }
 
   /** Asks until it agrees, as a runtime that tries again. @throws Error with the last refusal */
-  async insist(request: Request, patience = 15_000): Promise<void> {
+  async insist(request: Request, patience = 15_000, pause = 50): Promise<void> {
     const start = performance.now()
     for (;;) {
       const answer = await this.ask(request)
       if (answer.ok) return
       if (performance.now() - start > patience) throw new Error(`${this.name}: ${answer.message}`)
-      await setTimeout(50)
+      await setTimeout(pause)
     }
   }
 
   /** What the agent says of an overlay. */
   run(network: string): OverlayRun | undefined {
     return readRunFile(this.runDirectory, network) as OverlayRun | undefined
+  }
+
+  /** Whether packets to an address leave this host through the tunnel of a network. */
+  routesInto(network: string, address: string): boolean {
+    const device = this.ns.link.find(this.run(network)?.device ?? '')
+    return device !== undefined && waysTo(this.ns.rtnetlink, [address])[0]?.dev === device.index
   }
 
   /** The keys that tell a plugin where its agent is. */
@@ -179,10 +187,7 @@ export class FleetHost {
   }
 
   /** Memory of the agent in megabytes. */
-  get memory(): number {
-    const text = readFileSync(`/proc/${this.#agent!.pid}/status`, 'utf8')
-    return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) / 1024
-  }
+  get memory(): number { return memoryOf(this.#agent!.pid!) }
 }
 
 /** The hosts, on a bridge in the namespace of the test, which has 192.0.2.254 and 2001:db8::254. */
