@@ -1,7 +1,17 @@
-// A process that stays should not keep what a moment took.
+// Gives memory back that a look at thousands of hosts has taken. Only one of the runtimes can be asked to.
 
-/** Gives memory back that a listing of thousands of hosts has taken; only one of the runtimes can be asked to. */
-export const collectGarbage = (): void => {
+/** What has been looked at is in use for a moment yet, and the process stands still meanwhile. In milliseconds. */
+const AFTER = 2_000
+
+const collect = (): void => {
   const { Bun } = globalThis as { readonly Bun?: { gc(force: boolean): void } }
   Bun?.gc(true)
+}
+
+let timer: NodeJS.Timeout | undefined
+
+/** Two seconds after it was last called for. */
+export const collectSoon = (): void => {
+  if (timer === undefined) timer = setTimeout(collect, AFTER).unref()
+  else timer.refresh()
 }

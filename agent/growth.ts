@@ -77,7 +77,7 @@ export const grow = async (here: OverlayHost, member: Member, request: Growth): 
       borrowed.push(await lent(here, member, request, ranges[0]!))
     }
   }
-  here.sync(network)
+  here.unheard(() => here.sync(network))
   return { ok: true, borrowed }
 }
 

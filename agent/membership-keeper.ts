@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { foundCluster, HoldDown, settle } from './cluster.ts'
 import { ClockWatch } from './clock-watch.ts'
+import { collectSoon } from './garbage.ts'
 import { becomeJanitor, sweep } from './janitor.ts'
 import { ALIVE_FOR, join, publish, stayAlive } from './membership.ts'
 import { OverlayError } from './overlay-error.ts'
@@ -9,7 +10,7 @@ import type { OverlayHost } from './overlay-host.ts'
 import { written } from './records.ts'
 import { isLocal } from './store-choice.ts'
 import { Backoff } from './store/backoff.ts'
-import type { Lease, Store } from './store/store.ts'
+import type { Lease, Listing, Store } from './store/store.ts'
 import { isExcused } from './store/store-error.ts'
 
 const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
@@ -31,6 +32,10 @@ export class MembershipKeeper {
   #isTwin = false
   #obstacle: string | undefined = 'this host has not joined its cluster yet'
   #wake = new AbortController()
+  readonly #begun = Promise.withResolvers<void>()
+  #hasBegun = false
+  /** What the store held when it was asked first; let go of at once, because it is large. */
+  #listing: Listing | undefined
 
   constructor(here: OverlayHost, store: Store, signal: AbortSignal) {
     this.#here = here
@@ -41,9 +46,17 @@ export class MembershipKeeper {
   /** Why this host is no member, or cannot say that it is alive. */
   get obstacle(): string | undefined { return this.#obstacle }
 
-  /** Until it is told to stop. */
+  /** Has it join, now that the store has answered or does not. @param listing spares the store another one */
+  begin(listing?: Listing): void {
+    if (!this.#hasBegun) this.#listing = listing
+    this.#hasBegun = true
+    this.#begun.resolve()
+  }
+
+  /** From `begin` until it is told to stop. */
   async run(): Promise<void> {
     const backoff = new Backoff()
+    await this.#begun.promise
     while (!this.#signal.aborted) {
       try {
         if (this.#here.drained === undefined || this.#isTwin) {
@@ -107,17 +120,25 @@ export class MembershipKeeper {
     this.#published = written(facts)
   }
 
+  /** What decides, beside the picture, what is to be in the kernel. */
+  get #own(): string { return JSON.stringify([this.#here.shares, this.#here.drained]) }
+
   async #join(): Promise<void> {
     const { settings, keeper } = this.#here
     if (isLocal(settings)) await foundCluster(this.#store)
+    const listing = isLocal(settings) ? undefined : this.#listing
+    this.#listing = undefined
     const { facts } = this.#here
-    const { member, lease } = await join(this.#store, keeper, settings.hostId, facts)
+    const own = this.#own
+    const { member, lease } = await join(this.#store, keeper, settings.hostId, facts, { listing })
     this.#lease = lease
     this.#published = written(facts)
     this.#joined = member.record.revision
     this.#isTwin = false
     this.#here.admit(member)
-    this.#here.syncAll()
+    // With what was this host's own everything is in step, and comparing thousands of entries again takes its time.
+    if (this.#own !== own) this.#here.unheard(() => this.#here.syncAll())
+    collectSoon()
     this.#here.say(`host ${member.host} is a member of cluster ${member.cluster}`)
     for (const [name, { blocks, lost }] of Object.entries(member.memory.shares)) {
       this.#here.say(`network ${name}: ${blocks.join(', ') || 'no blocks'}`)

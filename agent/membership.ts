@@ -120,14 +120,16 @@ const reclaim = async (member: Member, network: string): Promise<void> => {
  * been wiped, restored, or to have lost this host. Afterwards memory and store agree about what is this host's.
  * @param host its name, the same for ever, and no other machine's
  * @param seconds how long it counts as alive without `stayAlive`
+ * @param listing what the store held a moment ago: only a first attempt goes by it, and it fails if that is outdated
  * @throws OverlayError `no-cluster`, `foreign-cluster`, `host-taken`, `invalid`; StoreError: call it again
  */
 export const join = async (
-  store: Store, keeper: MemoryKeeper, host: string, facts: HostFacts, seconds = ALIVE_FOR,
+  store: Store, keeper: MemoryKeeper, host: string, facts: HostFacts,
+  { seconds = ALIVE_FOR, listing: known }: { readonly seconds?: number; readonly listing?: Listing | undefined } = {},
 ): Promise<Joined> => {
   const memory = memoryOf(keeper, host)
-  for (;;) {
-    const listing = await store.list(root)
+  for (let first = known; ; first = undefined) {
+    const listing = first ?? await store.list(root)
     const state = await joinable(store, listing, memory)
     const joined = state && await tryJoin(store, keeper, memory, state.id, listing.entries, facts, seconds)
     if (joined === undefined) continue

@@ -4,7 +4,6 @@ import { changeGuard, isGuarded } from '#net/overlay-guard.ts'
 import type { Namespace } from '#net/namespace.ts'
 import type { Peer } from '#net/overlay-peer.ts'
 import { ChecksumOffload } from './checksum-offload.ts'
-import { collectGarbage } from './garbage.ts'
 import { guardNetworks, sealNetworks } from './host-rules.ts'
 import { LeaseRecords } from './lease-records.ts'
 import type { Ground } from './local-network.ts'
@@ -33,6 +32,8 @@ export class OverlayHost {
   #networks: LocalNetworks
   #member: Member | undefined
   #drained: string | undefined
+  /** Runs what changes the kernel: who listens to its announcements tells own doing from others' by it. */
+  unheard: <T>(step: () => T) => T = step => step()
 
   /** @throws OverlayError when there is no underlay */
   constructor(settings: Settings, host: Namespace, say: (line: string) => void) {
@@ -128,7 +129,6 @@ export class OverlayHost {
     this.#guard()
     this.counts.synchronisations++
     this.counts.lastSync = performance.now() - start
-    collectGarbage()
     return changes
   }
 

@@ -84,7 +84,7 @@ export class Picture {
    * who come back with what is theirs
    */
   replace(entries: readonly Entry[], isTrusted: boolean): void {
-    const present = new Set(entries.map(({ key }) => key))
+    const present = new Set(this.#known.size > 0 ? entries.map(({ key }) => key) : [])
     for (const key of this.#known) {
       if (present.has(key)) continue
       if (isTrusted || alive.id(key) !== undefined) this.#put(key, undefined)
@@ -174,8 +174,8 @@ export class Picture {
     if (entry === undefined) this.#known.delete(key)
     else this.#known.add(key)
     const host = hosts.id(key)
-    const living = alive.id(key)
-    const read = readNetKey(key)
+    const living = host === undefined ? alive.id(key) : undefined
+    const read = host === undefined && living === undefined ? readNetKey(key) : undefined
     if (host !== undefined) {
       this.#count(host, -1)
       if (entry === undefined) this.#hosts.delete(host)

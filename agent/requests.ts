@@ -4,6 +4,7 @@ import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { isObject } from '#cni/json.ts'
 import { ensureBlocks, releaseBlock } from './blocks.ts'
 import { claimWithConsent } from './consent.ts'
+import { collectSoon } from './garbage.ts'
 import { grow, preparation, reserve, shortage } from './growth.ts'
 import { isNetworkName, settledKey } from './layout.ts'
 import type { Member } from './member.ts'
@@ -58,7 +59,7 @@ const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Pro
       await requireApart(here, member, network)
       // The others need the key before packets of this network can come.
       if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
-      here.sync(network, true)
+      here.unheard(() => here.sync(network, true))
       return done
     } catch (error) {
       const isMissing = error instanceof OverlayError && error.obstacle === 'no-network'
@@ -96,7 +97,7 @@ export const leave = async (here: OverlayHost, member: Member, network: string):
   for (const block of share.blocks) await releaseBlock(member, network, block)
   for (const { ip } of share.statics) await releaseStatic(member, network, ip)
   member.remember(memory => withShare(memory, network, undefined))
-  here.remove(network, share)
+  here.unheard(() => { here.remove(network, share) })
 }
 
 /**
@@ -158,6 +159,7 @@ export const answerTo = async (
     }
     const { network } = request
     if (!isNetworkName(network)) throw new OverlayError('invalid', `network ${JSON.stringify(network)} is no name`)
+    collectSoon()
     const member = await requireMember(here, obstacle)
     switch (request.op) {
       case 'join': return await join(here, member, request)

@@ -7,8 +7,8 @@ import { PROTOCOL } from '#net/overlay-sync.ts'
 import { socketPath, type Request } from '#cni/cluster/agent-socket.ts'
 import { ChecksumWatch } from './checksum-watch.ts'
 import { CLAIM_HOLD_DOWN, clusterIn } from './cluster.ts'
+import { collectSoon } from './garbage.ts'
 import { clusterKey, hosts, root } from './layout.ts'
-import { collectGarbage } from './garbage.ts'
 import { listen } from './line-server.ts'
 import { metricsOf } from './health.ts'
 import { MembershipKeeper } from './membership-keeper.ts'
@@ -55,6 +55,12 @@ export class Resident {
     this.#membership = new MembershipKeeper(this.here, this.#store, signal)
     this.#monitor = new Monitor()
     this.#checksums = new ChecksumWatch(this.here)
+    this.here.unheard = step => {
+      this.#hear()
+      const result = step()
+      this.#ignore()
+      return result
+    }
   }
 
   get obstacle(): string | undefined { return this.here.drained ?? this.#trouble ?? this.#membership.obstacle }
@@ -62,7 +68,7 @@ export class Resident {
   /** Works until `signal` is aborted. */
   async run(): Promise<void> {
     const { settings } = this.here
-    this.here.restore()
+    this.here.unheard(() => { this.here.restore() })
     this.#checksums.begin()
     const answer = (request: Request) => answerTo(this.here, request, () => this.#trouble ?? this.#membership.obstacle)
     const socket = await listen(socketPath(settings.runDirectory), answer)
@@ -83,13 +89,17 @@ export class Resident {
       if (update.kind === 'trouble') {
         if (this.#trouble === undefined) this.here.say(update.error.message)
         this.#trouble = update.error.message
+        this.#membership.begin()
         continue
       }
       if (this.#trouble !== undefined) this.here.say('the store is back')
       this.#trouble = undefined
-      if (update.kind === 'listing') this.#see(update.listing)
-      else if (update.changes.events.length > 0) this.#followChanges(update.changes)
+      if (update.kind === 'listing') {
+        this.#see(update.listing)
+        this.#membership.begin(update.listing)
+      } else if (update.changes.events.length > 0) this.#followChanges(update.changes)
     }
+    this.#membership.begin()
   }
 
   #see({ entries }: Listing): void {
@@ -103,10 +113,8 @@ export class Resident {
     // Whoever lists again may do so because the store was wiped or restored.
     const isTrusted = isFirst && found?.settled === true
     if (!isTrusted) this.#doubtSince = performance.now()
-    here.see(entries, isTrusted)
-    this.#ignore()
-    // What listing has taken, here and to join, is in use for a moment yet.
-    globalThis.setTimeout(collectGarbage, 2000).unref()
+    here.unheard(() => { here.see(entries, isTrusted) })
+    collectSoon()
     if (!isFirst && here.member !== undefined) this.#membership.joinAgain()
     for (const name of Object.keys(here.shares)) void this.#look(name)
   }
@@ -114,9 +122,7 @@ export class Resident {
   #followChanges({ events }: Changes): void {
     const { here } = this
     if (this.#isForeign) return
-    this.#hear()
-    for (const name of here.follow(events)) void this.#look(name)
-    this.#ignore()
+    for (const name of here.unheard(() => here.follow(events))) void this.#look(name)
     for (const event of events) {
       if (event.kind === 'put' && event.entry.key === clusterKey) this.#membership.hurry()
       if (event.kind === 'removed' && hosts.id(event.key) === here.settings.hostId)
@@ -159,8 +165,8 @@ export class Resident {
     } catch (error) {
       this.#excuse(error) // it is about to get another one
     }
-    const changes = this.here.syncAll()
-    this.#ignore()
+    const changes = this.here.unheard(() => this.here.syncAll())
+    collectSoon()
     this.here.counts.mended += changes
     if (changes > 0) this.here.say(`mended ${changes} entries of the kernel`)
     try {
@@ -194,7 +200,7 @@ export class Resident {
     const isOver = picture.cluster?.settled === true && performance.now() - this.#doubtSince > CLAIM_HOLD_DOWN
     if (this.#isForeign || !picture.isDoubtful || !isOver) return
     picture.dropDoubtful()
-    this.here.syncAll()
+    this.here.unheard(() => this.here.syncAll())
   }
 
   #concerns(news: Announcement): boolean {

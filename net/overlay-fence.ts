@@ -11,8 +11,7 @@ const metricOf = (vni: number): number => 2 ** 25 + vni
 export const ensureFence = (host: Namespace, vni: number, subnets: readonly string[]): Outcome => {
   const owned = new OwnedRoutes(host.rtnetlink, PROTOCOL)
   const priority = metricOf(vni)
-  const present = owned.list().filter(route => route.dev === undefined && route.priority === priority)
-    .map(({ dst }) => dst)
+  const present = owned.listUnreachable().filter(route => route.priority === priority).map(({ dst }) => dst)
   return carriedOut(host, {
     adding: subnets.filter(dst => !present.includes(dst)).map(dst => owned.adding({ dst, priority })),
     removing: present.filter(dst => !subnets.includes(dst)).map(dst => owned.deleting({ dst, priority })),

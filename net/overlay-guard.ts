@@ -75,7 +75,7 @@ export const ensureGuard = (host: Namespace, guard: Guard): void => {
       const { name, type } = sets[key]
       const set = table.set(name, type)
       const present = new Set(elements(host.netfilter, TABLE, name, type).map(element => element.key))
-      for (const element of wanted[key]) if (!present.has(element)) set.insert(element)
+      set.insertAll([...wanted[key]].filter(element => !present.has(element)))
       if (guard.isPartial && (key === 'ipv4' || key === 'ipv6')) continue
       for (const element of present) if (!wanted[key].has(element)) set.remove(element)
     }

@@ -132,8 +132,7 @@ export const changePeers = (
 /** Removes the unreachable routes of a VNI, which no device takes along; fine when there are none. */
 export const removeUnreachable = (host: Namespace, vni: number): void => {
   const routes = new OwnedRoutes(host.rtnetlink, PROTOCOL)
-  const removing = routes.list()
-    .filter(({ dev, priority }) => dev === undefined && priority === unreachableMetric(vni))
+  const removing = routes.listUnreachable().filter(({ priority }) => priority === unreachableMetric(vni))
     .map(route => routes.deleting(route))
   carriedOut(host, { adding: [], removing })
 }

@@ -1,13 +1,32 @@
 // IP address text to bytes and back: RFC 4291 section 2.2 in, RFC 5952 out.
 // Our own because importing ip-address costs half a start; ip.test.ts holds the two against each other.
 
-const decimal = /^(?:0|[1-9][0-9]{0,2})$/
 const hexadecimal = /^[0-9a-fA-F]{1,4}$/
 
+const [DOT, ZERO, NINE] = [46, 48, 57]
+
+// Letter by letter: an agent with thousands of peers reads tens of thousands of addresses at once.
 const parse4 = (text: string): Uint8Array | undefined => {
-  const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every(part => decimal.test(part) && +part < 256)) return undefined
-  return new Uint8Array(parts.map(Number)) // Uint8Array.from with a function costs 0.2 ms at its first call
+  const bytes = new Uint8Array(4)
+  let at = 0
+  let value = 0
+  let digits = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === DOT) {
+      if (digits === 0 || at === 3) return undefined
+      bytes[at++] = value
+      value = digits = 0
+      continue
+    }
+    if (code < ZERO || code > NINE || digits > 0 && value === 0) return undefined
+    value = value * 10 + code - ZERO
+    digits++
+    if (value > 255) return undefined
+  }
+  if (at !== 3 || digits === 0) return undefined
+  bytes[3] = value
+  return bytes
 }
 
 /** The 16-bit groups of one side of `::`, with a dotted IPv4 tail where `tail` allows it. */
@@ -63,7 +82,7 @@ const longestGap = (values: readonly number[]): { start: number; length: number 
 
 /** The canonical text (RFC 5952) of 4 or 16 address bytes. */
 export const formatIp = (bytes: Uint8Array): string => {
-  if (bytes.length === 4) return bytes.join('.')
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`
   if (mapped(bytes)) return `::ffff:${bytes.subarray(12).join('.')}`
   const values = Array.from({ length: 8 }, (_, i) => bytes[2 * i]! << 8 | bytes[2 * i + 1]!)
   const text = (part: readonly number[]): string => part.map(value => value.toString(16)).join(':')

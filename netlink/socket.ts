@@ -87,10 +87,11 @@ export class Socket implements Disposable {
 
   /**
    * Sends requests for one thing each, many in one write.
-   * @returns for each the kernel's answer or its refusal
+   * @param read makes of each answer what is to be kept; the message is gone afterwards
+   * @returns for each what was read or the kernel's refusal
    */
-  getAll(requests: readonly Request[]): (Message | NetlinkError)[] {
-    const answers: (Message | NetlinkError)[] = []
+  getAll<T>(requests: readonly Request[], read: (message: Message) => T): (T | NetlinkError)[] {
+    const answers: (T | NetlinkError)[] = []
     for (let at = 0; at < requests.length; at += ANSWERS_AT_ONCE) {
       const batch = requests.slice(at, at + ANSWERS_AT_ONCE)
       const first = this.#sendAll(batch, 0)
@@ -99,7 +100,7 @@ export class Socket implements Disposable {
           const request = batch[message.sequence - first]
           if (request === undefined) continue
           const failure = message.type === answer.error ? refusal(request.operation, message) : undefined
-          answers[at + message.sequence - first] = failure ?? kept(message)
+          answers[at + message.sequence - first] = failure ?? read(message)
           open--
         }
       }

@@ -32,6 +32,8 @@ export const expressionsOf = (parts: readonly RulePart[]): Expr[] =>
   parts.flatMap(part => 'comment' in part ? [] : 'code' in part ? [decide(part)] : part)
 
 const NFT_SET_MAP = 8
+/** They are one attribute together, which holds at most 64 KiB. */
+const KEYS_AT_ONCE = 256
 const NFT_DATA_VERDICT = 0xffffff00
 
 /** Collects changes for the kernel to make in one step. Nothing is sent before the end. */
@@ -174,6 +176,12 @@ export class ElementSet {
     return this
   }
 
+  /** Adds any number of elements without data, many in one message. */
+  insertAll(keys: readonly string[]): this {
+    for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) this.#keys(keys.slice(at, at + KEYS_AT_ONCE))
+    return this
+  }
+
   /** Deletes an element. @throws NetlinkError ENOENT from the commit when there is none */
   remove(key: string): this {
     this.#element('delete', message.delElement, 0, key)
@@ -207,6 +215,13 @@ export class ElementSet {
   }
 
   #operation(verb: string): string { return `${verb} ${this.#isMap ? 'map' : 'set'} ${this.#table} ${this.name}` }
+
+  #keys(keys: readonly string[]): void {
+    const { tx, family, name: table } = this.#table
+    const elements = keys.map(key => ({ key: encodeKey(this.#type, key) }))
+    const operation = `${this.#operation('add element to')} { ${keys[0]}, … }`
+    tx.push(operation, message.newElement, flags.create, family, elementsAttrs, { table, set: this.name, elements })
+  }
 
   #element(verb: string, type: number, flag: number, key: string, data?: Verdict | string, comment?: string): void {
     const { tx, family, name: table } = this.#table

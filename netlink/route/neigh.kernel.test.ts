@@ -132,8 +132,8 @@ test('a VXLAN device and where it sends to', { skip }, async t => {
     const many = Array.from({ length: 200 }, (_, i) => `198.51.100.${i + 20}`)
     const found = waysTo(host.rtnetlink, ['203.0.113.5', '100.64.0.1', '2001:db8:1::5', '2001:db8:2::1', ...many])
     t.match(found.slice(0, 4), [
-      { dev: up0, via: '198.51.100.9', src: '198.51.100.1', mtu: 1300 }, undefined,
-      { dev: up0, via: undefined, mtu: undefined }, undefined,
+      { dev: up0, mtu: 1300 }, undefined,
+      { dev: up0, mtu: undefined }, undefined,
     ])
     t.equal(found.filter(way => way?.dev === up0).length, 202)
   })

@@ -65,13 +65,20 @@ export class OwnedRoutes {
   deleting(route: OwnedRoute): Request { return this.#request('del', RTM_DELROUTE, 0, route) }
 
   /** ip route show proto N, of both families. */
-  list(): OwnedRoute[] {
+  list(): OwnedRoute[] { return this.#list(0) }
+
+  /** ip route show proto N type unreachable: few of many, which the kernel picks out. */
+  listUnreachable(): OwnedRoute[] { return this.#list(RTN_UNREACHABLE) }
+
+  /** @param type 0 for all */
+  #list(type: number): OwnedRoute[] {
     return this.#socket.dump({
       operation: `route show proto ${this.#protocol}`, type: RTM_GETROUTE, flags: flags.dump,
-      body: out => rtmsg.encode(out, { protocol: this.#protocol }),
+      body: out => rtmsg.encode(out, { protocol: this.#protocol, type }),
     }, ({ body }) => {
       const head = rtmsg.decode(body)
       if (head.protocol !== this.#protocol || head.table !== RT_TABLE_MAIN) return []
+      if (type !== 0 && head.type !== type) return []
       const found = routeAttrs.decode(body.subarray(rtmsg.size))
       const any = head.family === familyNumber('ipv6') ? '::' : '0.0.0.0'
       return [{
