@@ -15,7 +15,7 @@ DEBIAN_PACKAGES := iproute2 nftables iptables conntrack iputils-ping containerne
 
 SOURCES := $(shell find agent bench cli cni net netlink plugins sys tools -name '*.ts') package.json
 
-.PHONY: help demo demo-overlay test test-vm vm-kernel build check unit conformance bench bench-pods install keys clean
+.PHONY: help demo demo-overlay test test-vm vm-kernel build check unit conformance bench bench-pods bench-overlay install keys clean
 .DEFAULT_GOAL := help
 
 help: ## print the targets
@@ -57,6 +57,10 @@ bench: root build ## compare with another suite (PEER=/usr/lib/cni), interleaved
 bench-pods: root build ## 50 pods at once with containerd, beside the other suite and without any (some minutes)
 	@tools/packages.sh iproute2 nftables iptables containernetworking-plugins containerd crun busybox-static
 	@$(NODE) bench/pods.ts --ours $(BIN) --peer $(PEER) $(ARGS)
+
+bench-overlay: root build ## the overlay: new hosts, 5,000 hosts, ADD beside a bridge, throughput (5 minutes)
+	@tools/packages.sh iproute2 nftables iputils-ping etcd-server iperf3 gcc libc6-dev
+	@FAIRLEAD_BIN=$(BIN) $(NODE) bench/overlay.ts $(ARGS)
 
 install: build ## install the executables: make install DESTDIR= BINDIR=/opt/cni/bin REPLACE=1
 	@build/bin/fairlead install $(DESTDIR)$(BINDIR) $(if $(REPLACE),--replace)

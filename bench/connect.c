@@ -6,33 +6,9 @@
  * namespace CLIENT_NETNS to an IPv4 address and port that lead there. Prints one line per connection: nanoseconds.
  * The kernel answers for the listener, so that no other process has a part in it.
  */
-#define _GNU_SOURCE
+#include "netns.h"
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
-static long long now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static void must(int done, const char *what) {
-  if (done) return;
-  perror(what);
-  exit(125);
-}
-
-static void enter(const char *netns) {
-  int fd = open(netns, O_RDONLY | O_CLOEXEC);
-  must(fd >= 0 && setns(fd, CLONE_NEWNET) == 0, netns);
-  close(fd);
-}
 
 static struct sockaddr_in place(const char *address, const char *port) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};

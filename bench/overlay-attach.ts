@@ -1,8 +1,8 @@
 // What a container costs on a warm node of an overlay, beside one on a bridge: the same host, in turn.
 import { join } from 'node:path'
-import { startEtcd } from '../tools/etcd.ts'
-import { eventually, fairlead, Fleet } from '../tools/fleet.ts'
+import { eventually, Fleet } from '../tools/fleet.ts'
 import { anotherNamespace, ownNamespace } from '../tools/kernel.ts'
+import { layNetwork } from './overlay-network.ts'
 import type { Scope } from './scope.ts'
 import { Stopwatch } from './stopwatch.ts'
 import type { Cost } from './stopwatch.ts'
@@ -25,12 +25,11 @@ export async function measureAttachments(
   const [host] = new Fleet(scope, ownNamespace(scope), 1).hosts
   if (!host) throw new Error('no host')
   const pod = anotherNamespace(scope)
-  await startEtcd(scope, { host: '192.0.2.254' })
-  fairlead('overlay', 'create', network, '--subnet', '10.200.0.0/16', '--store', 'http://192.0.2.254:2379')
+  await layNetwork(scope, network, '10.200.0.0/16')
   await host.start()
   await eventually('a part in the network', async () => (await host.ask({ op: 'join', network })).ok)
-  const ranges = [[{ subnet: '10.88.0.0/16' }]]
-  const ipam = { type: 'host-local', dataDir: join(stopwatch.folder, 'bridged'), ranges, routes: [{ dst: '0.0.0.0/0' }] }
+  const [ranges, routes] = [[[{ subnet: '10.88.0.0/16' }]], [{ dst: '0.0.0.0/0' }]]
+  const ipam = { type: 'host-local', dataDir: join(stopwatch.folder, 'bridged'), ranges, routes }
   const plugins: Record<keyof Attachments, Plugin> = {
     overlay: { plugin: 'overlay', keys: host.config(network) as Record<string, unknown> },
     bridge: { plugin: 'bridge', keys: { bridge: 'bench0', isGateway: true, ipam } },

@@ -1,15 +1,14 @@
 // An agent among thousands of hosts, of which one is real: how long it takes to list and program them, and its memory.
 import { setTimeout } from 'node:timers/promises'
 import { memoryOf, processorTimeOf } from '../tools/agent-process.ts'
-import { startEtcd } from '../tools/etcd.ts'
-import { eventually, fairlead, Fleet } from '../tools/fleet.ts'
+import { eventually, Fleet } from '../tools/fleet.ts'
 import type { FleetHost } from '../tools/fleet.ts'
 import { output, ownNamespace } from '../tools/kernel.ts'
 import { blockEntry, removeEntries, simulatedBlock, simulateHosts, writeEntries } from '../tools/simulated-hosts.ts'
+import { layNetwork, store } from './overlay-network.ts'
 import type { Scope } from './scope.ts'
 
 const network = 'blue'
-const store = 'http://192.0.2.254:2379'
 
 /** What listing has taken is given back a moment later, milliseconds. */
 const settling = 3000
@@ -70,8 +69,7 @@ async function joinedAmong(host: FleetHost, count: number): Promise<void> {
 export async function measureCrowd(scope: Scope, count: number, rounds: number): Promise<Crowd> {
   const [host] = new Fleet(scope, ownNamespace(scope), 1).hosts
   if (!host) throw new Error('no host')
-  await startEtcd(scope, { host: '192.0.2.254' })
-  fairlead('overlay', 'create', network, '--subnet', '10.0.0.0/8', '--store', store)
+  await layNetwork(scope, network, '10.0.0.0/8')
   await simulateHosts(store, network, count)
   output(host.ns, 'ip', ['route', 'add', 'default', 'via', '192.0.2.254'])
   // The agent works through the blocks in their order.

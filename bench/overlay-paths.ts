@@ -1,8 +1,8 @@
 // Three ways between the containers of two hosts, for the same packets: the overlay as agent and plugin lay it, the
 // layout of flannel's VXLAN back end, and routing without a tunnel. All on one underlay, each with hosts of its own.
-import { startEtcd } from '../tools/etcd.ts'
-import { eventually, fairlead, Fleet } from '../tools/fleet.ts'
+import { eventually, Fleet } from '../tools/fleet.ts'
 import { anotherNamespace, connect, output, ownNamespace } from '../tools/kernel.ts'
+import { layNetwork } from './overlay-network.ts'
 import type { Scope } from './scope.ts'
 
 type Namespace = ReturnType<typeof anotherNamespace>
@@ -80,8 +80,7 @@ function knowByRoute(host: Namespace, _own: number, other: number): void {
 
 /** The overlay: two real agents, a container on each host that the plugin has attached. */
 async function layOverlay(scope: Scope, fleet: Fleet): Promise<Path> {
-  await startEtcd(scope, { host: '192.0.2.254' })
-  fairlead('overlay', 'create', 'blue', '--subnet', '10.200.0.0/16', '--store', 'http://192.0.2.254:2379')
+  await layNetwork(scope, 'blue', '10.200.0.0/16')
   for (const host of fleet.hosts) await host.start()
   for (const host of fleet.hosts)
     await eventually('a part in the network', async () => (await host.ask({ op: 'join', network: 'blue' })).ok)

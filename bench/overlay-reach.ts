@@ -1,14 +1,13 @@
 // How soon a new host of an overlay is reachable from all the others: hosts are network namespaces with the real agent
 // each, and with one real etcd.
 import { setTimeout } from 'node:timers/promises'
-import { startEtcd } from '../tools/etcd.ts'
-import { eventually, fairlead, Fleet } from '../tools/fleet.ts'
+import { eventually, Fleet } from '../tools/fleet.ts'
 import type { FleetHost } from '../tools/fleet.ts'
 import { ownNamespace, pings } from '../tools/kernel.ts'
+import { layNetwork } from './overlay-network.ts'
 import type { Scope } from './scope.ts'
 
 const network = 'blue'
-const store = 'http://192.0.2.254:2379'
 
 /** For how long an agent is asked again, and how soon after a refusal, milliseconds. */
 const [patience, pause] = [15_000, 2]
@@ -53,8 +52,7 @@ async function leave(host: FleetHost, others: FleetHost[]): Promise<void> {
 /** `rounds` times each of `count` hosts leaves and comes back, while all others stay. */
 export async function measureReach(scope: Scope, count: number, rounds: number): Promise<Reach> {
   const { hosts } = new Fleet(scope, ownNamespace(scope), count)
-  await startEtcd(scope, { host: '192.0.2.254' })
-  fairlead('overlay', 'create', network, '--subnet', '10.200.0.0/16', '--store', store)
+  await layNetwork(scope, network, '10.200.0.0/16')
   for (const host of hosts) await host.start()
   for (const host of hosts) await eventually('a member', () => isMember(host))
   for (const host of hosts) await host.insist({ op: 'join', network })

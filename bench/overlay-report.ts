@@ -20,8 +20,8 @@ function absolute(unit: string, lines: Line[]): string {
     row(['---', '--:', '--:', '--:', ':-:']),
     ...lines.map(([title, values, bar]) => {
       const summary = summarize(values)
-      return row([title, milliseconds(summary), Math.max(...values).toFixed(1), bar === undefined ? '–' : `≤ ${bar}`,
-        held(summary?.median, bar)])
+      const limit = bar === undefined ? '–' : `≤ ${bar}`
+      return row([title, milliseconds(summary), Math.max(...values).toFixed(1), limit, held(summary?.median, bar)])
     }),
   ].join('\n')
 }
@@ -90,8 +90,8 @@ function against(ours: number[], others: number[]): string {
 export function trafficMarkdown(traffic: Traffic): string {
   const rounds = Object.values(traffic)[0]?.overlay.length ?? 0
   return [
-    `Median / most of ${rounds} interleaved rounds; a ratio is the median of those of the rounds, and above 1 the overlay ` +
-      'carries more.',
+    `Median / most of ${rounds} interleaved rounds; a ratio is the median of those of the rounds, and above 1 the ` +
+      'overlay carries more.',
     '',
     row(['', ...pathNames, 'overlay / flannel', 'overlay / routed']),
     row(['---', ...pathNames.map(() => '--:'), '--:', '--:']),

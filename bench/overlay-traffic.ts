@@ -6,6 +6,8 @@ import { pathNames } from './overlay-paths.ts'
 import type { Path, Paths } from './overlay-paths.ts'
 
 const port = '5201'
+/** That one measurement takes: many short ones say more than a few long ones when the machine has other work. */
+const seconds = 1
 
 /** How many connections iperf3 sends on. */
 const streams = [1, 4] as const
@@ -23,7 +25,7 @@ function output([program = '', ...words]: string[]): string {
 }
 
 /** Gbit/s that arrive. */
-async function bulk({ client, server, address }: Path, parallel: number, seconds: number): Promise<number> {
+async function bulk({ client, server, address }: Path, parallel: number): Promise<number> {
   const [program = '', ...words] = inside(server, ['iperf3', '--server', '--one-off', '--port', port])
   const listening = spawn('setpriv', ['--pdeathsig', 'KILL', '--', program, ...words], { stdio: 'ignore' })
   const ended = once(listening, 'exit')
@@ -37,16 +39,15 @@ async function bulk({ client, server, address }: Path, parallel: number, seconds
 }
 
 /** Thousands of round trips per second. */
-function roundTrips(program: string, { client, server, address }: Path, seconds: number): number {
+function roundTrips(program: string, { client, server, address }: Path): number {
   return Number(output([program, server, client, address, '5202', String(1000 * seconds)])) / 1000
 }
 
 /**
  * Each path in turn, round by round, so that a slow moment of the machine meets all of them.
  * @param asker the compiled round-trips.c
- * @param seconds that one measurement takes
  */
-export async function measureTraffic(paths: Paths, asker: string, rounds: number, seconds: number): Promise<Traffic> {
+export async function measureTraffic(paths: Paths, asker: string, rounds: number): Promise<Traffic> {
   const series = (): Record<keyof Paths, number[]> => ({ overlay: [], flannel: [], routed: [] })
   const titles = streams.map((count) => `TCP, ${count === 1 ? 'one stream' : `${count} streams`}, Gbit/s`)
   const asking = 'requests of one byte, thousands per second'
@@ -55,8 +56,8 @@ export async function measureTraffic(paths: Paths, asker: string, rounds: number
     // Another one begins each time.
     const turn = pathNames.map((_, i) => pathNames[(i + round) % pathNames.length] ?? 'overlay')
     for (const [i, count] of streams.entries())
-      for (const name of turn) traffic[titles[i] ?? '']?.[name].push(await bulk(paths[name], count, seconds))
-    for (const name of turn) traffic[asking]?.[name].push(roundTrips(asker, paths[name], seconds))
+      for (const name of turn) traffic[titles[i] ?? '']?.[name].push(await bulk(paths[name], count))
+    for (const name of turn) traffic[asking]?.[name].push(roundTrips(asker, paths[name]))
   }
   return traffic
 }

@@ -24,14 +24,15 @@ const { values: options } = parseArgs({
     crowd: { type: 'string', default: '5000' },
     rounds: { type: 'string', default: '5' },
     runs: { type: 'string', default: '31' },
-    seconds: { type: 'string', default: '2' },
+    transfers: { type: 'string', default: '11' },
     only: { type: 'string', multiple: true, default: [] },
   },
 })
 
-function whole(name: 'hosts' | 'crowd' | 'rounds' | 'runs' | 'seconds', least: number): number {
+function whole(name: 'hosts' | 'crowd' | 'rounds' | 'runs' | 'transfers', least: number): number {
   const value = Number(options[name])
-  if (!Number.isInteger(value) || value < least) throw new Error(`--${name} ${options[name]}: a whole number from ${least}`)
+  if (!Number.isInteger(value) || value < least)
+    throw new Error(`--${name} ${options[name]}: give a whole number from ${least}`)
   return value
 }
 
@@ -44,7 +45,7 @@ function compiled(source: string, folder: string): string {
 
 const parts = (folder: string): Record<string, () => Promise<string>> => {
   const [hosts, crowd] = [whole('hosts', 2), whole('crowd', 1)]
-  const [rounds, runs, seconds] = [whole('rounds', 1), whole('runs', 1), whole('seconds', 1)]
+  const [rounds, runs, transfers] = [whole('rounds', 1), whole('runs', 1), whole('transfers', 1)]
   return {
     'reach': () => scoped(async (scope) => reachMarkdown(await measureReach(scope, hosts, rounds), hosts)),
     'crowd': () => scoped(async (scope) => crowdMarkdown(await measureCrowd(scope, crowd, rounds), crowd)),
@@ -54,7 +55,7 @@ const parts = (folder: string): Record<string, () => Promise<string>> => {
     }),
     'traffic': () => scoped(async (scope) => {
       const asker = compiled('round-trips.c', folder)
-      return trafficMarkdown(await measureTraffic(await layPaths(scope), asker, rounds, seconds))
+      return trafficMarkdown(await measureTraffic(await layPaths(scope), asker, transfers))
     }),
   }
 }
