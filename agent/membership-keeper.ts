@@ -13,7 +13,11 @@ import { Backoff } from './store/backoff.ts'
 import type { Lease, Listing, Store } from './store/store.ts'
 import { isExcused } from './store/store-error.ts'
 
-const wordsOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+/** In one line, for the log and for whoever is refused because of it. */
+const wordsOf = (error: unknown): string => {
+  if (error instanceof OverlayError && error.advice !== '') return `${error.message}: ${error.advice}`
+  return error instanceof Error ? error.message : String(error)
+}
 
 export class MembershipKeeper {
   readonly #here: OverlayHost

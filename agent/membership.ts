@@ -18,7 +18,7 @@ const memoryOf = (keeper: MemoryKeeper, host: string): Memory => {
   const known = keeper.read()
   if (known !== undefined && known.host !== host)
     throw new OverlayError('invalid', `the state directory is that of host ${known.host}, not of ${host}`,
-      'configure the name that it had, or an empty directory')
+      'configure the host-id that it had, or empty the directory if the host never had containers')
   if (known !== undefined) return known
   const memory = newMemory(host)
   keeper.write(memory)
@@ -64,7 +64,8 @@ const tryJoin = async (
     // A machine that was set up anew, or a second one of the same name.
     if (entries.some(entry => entry.key === aliveKey))
       throw new OverlayError('host-taken', `another machine that is running is host ${host}`,
-        'give this one a name of its own; if it is the same machine, wait half a minute')
+        'give this one a machine-id or a host-id of its own, and an empty state directory; ' +
+        'if it is the same machine, wait half a minute')
     await store.commit([unchanged(now), absent(aliveKey)], [remove(key)])
     return undefined
   }

@@ -5,7 +5,7 @@ import {
   blocksPrefix, clusterKey, isNetworkName, networkKey, networksKey, readNetKey, root, staticsPrefix, vniKey,
 } from './layout.ts'
 import { invalid, planOf, requireRoom, type Plan } from './network-plan.ts'
-import { OverlayError } from './overlay-error.ts'
+import { NoNetwork, OverlayError } from './overlay-error.ts'
 import type { Range } from './range.ts'
 import { ownerOf, recordOf, written } from './records.ts'
 import { get } from './store/lookup.ts'
@@ -180,7 +180,7 @@ const usersOf = async (store: Store, name: string): Promise<readonly string[]> =
  */
 export const removeNetwork = async (store: Store, name: string): Promise<void> => {
   const config = await get(store, networkKey(name))
-  if (config === undefined) throw new OverlayError('no-network', `there is no network ${name}`)
+  if (config === undefined) throw new NoNetwork(store.name, name)
   const { leaving: _, ...kept } = configOf(config)
   // From here on nobody gets a block: claims have the condition that the configuration is as it was.
   const fence = await store.commit([unchanged(config)], [put(config.key, written({ ...kept, leaving: true }))])

@@ -34,3 +34,11 @@ export class Unsettled extends OverlayError {
     super('unsettled', 'the store has lost what it knew: former owners of addresses come first', 'wait a minute')
   }
 }
+
+/** Often the store is another one than was meant. */
+export class NoNetwork extends OverlayError {
+  constructor(store: string, network: string) {
+    super('no-network', `there is no network ${network} in ${store}`,
+      'see `fairlead overlay list`; --store and --config name another store')
+  }
+}

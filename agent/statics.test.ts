@@ -20,7 +20,7 @@ void test('where nobody has a block', async t => {
   t.match(await claimStatic(one, 'net', '10.1.0.20', holder), { host: 'h1', granted: true, ...holder })
   t.match(await claimStatic(one, 'net', 'fd00::20', holder), { granted: true })
   t.match(await claimStatic(one, 'net', '10.1.0.20', holder), { granted: true }, 'the same container again')
-  const taken = { name: 'OverlayError', obstacle: 'taken', message: /10\.1\.0\.20 of network net has c1 on h1/ }
+  const taken = { name: 'OverlayError', obstacle: 'taken', message: /10\.1\.0\.20 of network net belongs to c1 on h1/ }
   await t.rejects(claimStatic(two, 'net', '10.1.0.20', holder), taken)
   await t.rejects(claimStatic(one, 'net', '10.1.0.20', { ...holder, container: 'c2' }), taken)
   await t.rejects(claimStatic(one, 'net', '10.2.0.20', holder), { name: 'OverlayError', obstacle: 'invalid' })
@@ -53,7 +53,7 @@ void test('in the block of another host', async t => {
   t.same(asked, ['10.1.0.20', '10.1.0.21'])
   t.match(await claimStatic(two, 'net', '10.1.0.20', holder), { granted: true })
   await t.rejects(claimStatic(two, 'net', '10.1.0.21', holder),
-    { name: 'OverlayError', obstacle: 'taken', message: /10\.1\.0\.21 of network net has a container/ })
+    { name: 'OverlayError', obstacle: 'taken', message: /10\.1\.0\.21 of network net belongs to a container/ })
   t.same(two.share('net')?.statics.map(({ ip }) => ip), ['10.1.0.20'])
   t.equal(await get(lab.store, staticKey('net', '10.1.0.21')), undefined)
   await answerStatics(one, 'net', reserve)

@@ -39,7 +39,7 @@ const requireNoRefusal = (member: Member, network: string, ip: string): void => 
   const share = member.share(network)
   if (share === undefined || share.statics.every(record => record.ip !== ip || record.granted)) return
   forget(member, network, ip)
-  throw new OverlayError('taken', `address ${ip} of network ${network} has a container on the host of its block`)
+  throw new OverlayError('taken', `address ${ip} of network ${network} belongs to a container on the host of its block`)
 }
 
 const claim = async (member: Member, network: string, ip: string, holder: Holder): Promise<StaticRecord> => {
@@ -49,7 +49,8 @@ const claim = async (member: Member, network: string, ip: string, holder: Holder
   const [now, around] = [statics.get(key), blocks.get(wanted)]
   const before = now && recordOf<StaticRecord>(now)
   if (before !== undefined && !isSame(before, member.host, holder))
-    throw new OverlayError('taken', `address ${ip} of network ${network} has ${before.container} on ${before.host}`)
+    throw new OverlayError('taken',
+      `address ${ip} of network ${network} belongs to ${before.container} on ${before.host}`)
   if (before === undefined) requireNoRefusal(member, network, ip)
   const granted = before?.granted ?? (around === undefined || ownerOf(around) === member.host)
   const record = { host: member.host, ip, ...holder, granted }

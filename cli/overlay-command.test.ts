@@ -53,8 +53,8 @@ void test('networks and hosts', async t => {
     [['overlay', 'create', 'red', '--subnet', '224.0.0.0/16'], 1, /has addresses of 224\.0\.0\.0\/3/],
     [['overlay', 'list', 'blue'], 2, /overlay list takes no name/], [['host', 'list', 'h1'], 2, /takes no name/],
     [['overlay', 'create'], 2, /overlay create takes a name/], [['overlay', 'paint'], 2, /create, list, inspect or rm/],
-    [['overlay', 'inspect', 'red'], 1, /there is no network red: fairlead overlay list/],
-    [['overlay', 'rm', 'red'], 1, /there is no network red/], [['host', 'rm', 'h9'], 1, /there is no host h9/],
+    [['overlay', 'inspect', 'red'], 1, /there is no network red in directory \S+\/store: see `fairlead overlay list`/],
+    [['overlay', 'rm', 'red'], 1, /there is no network red in/], [['host', 'rm', 'h9'], 1, /there is no host h9 in/],
     [['host', 'x'], 2, /list or rm/],
   ] as const)
     t.match(await run(...words), { status, stdout: '', stderr: message }, words.join(' '))

@@ -9,7 +9,7 @@ import { listHosts, listNetworks, type HostEntry, type NetworkEntry } from '#age
 import { readStore, runAgent, type Values } from '#agent/main.ts'
 import { createNetwork, isEncrypted, type NetworkWish, type OverlayWish } from '#agent/network.ts'
 import { retireNetwork } from '#agent/network-removal.ts'
-import { OverlayError } from '#agent/overlay-error.ts'
+import { NoNetwork, OverlayError } from '#agent/overlay-error.ts'
 import { openStore } from '#agent/store-choice.ts'
 import { chooseSubnet } from '#agent/subnet-choice.ts'
 import type { Store } from '#agent/store/store.ts'
@@ -192,8 +192,7 @@ export const overlay = async (
     case 'inspect': {
       const name = required('overlay inspect', operand)
       const network = (await listNetworks(store)).find(entry => entry.network === name)
-      if (network === undefined)
-        throw new OverlayError('no-network', `there is no network ${name}`, 'fairlead overlay list')
+      if (network === undefined) throw new NoNetwork(store.name, name)
       const hosts = await listHosts(store)
       return shell.print(shown(options, network, () => detail(network, hosts)))
     }
@@ -214,7 +213,7 @@ export const host = async (
     case 'rm': {
       const name = required('host rm', operand)
       if (!await removeHost(store, name, options['force'] === true))
-        throw new OverlayError('invalid', `there is no host ${name}`, 'fairlead host list')
+        throw new OverlayError('invalid', `there is no host ${name} in ${store.name}`, 'see `fairlead host list`')
       return
     }
     default: throw new Misuse(`host ${verb}: list or rm is expected`)

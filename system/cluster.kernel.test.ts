@@ -79,7 +79,7 @@ void test('a segment with twenty hosts', { skip, timeout: 300_000 }, async t => 
     const wanted = base.replace(/\d+$/, digits => `${Number(digits) + 13}`)
     const guest = first.attach('lan', asking(first, wanted))
     t.equal(guest.addresses[0], wanted)
-    t.throws(() => third.attach('lan', asking(third, wanted)), { message: new RegExp(`has ${guest.id} on h`) })
+    t.throws(() => third.attach('lan', asking(third, wanted)), { message: new RegExp(`belongs to ${guest.id} on h`) })
     t.throws(() => second.attach('lan', asking(second, wanted)), { message: /taken by|excluded/ })
     t.throws(() => first.attach('lan', asking(first, '192.168.50.1')), { message: /is the gateway \(7\)/ })
     t.throws(() => first.attach('lan', asking(first, '192.168.51.7')), { message: /is not in 192\.168\.50\.0\/24/ })

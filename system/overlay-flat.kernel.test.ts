@@ -37,7 +37,7 @@ void test('a flat network', { skip }, async t => {
     t.throws(() => third.attach('flat', asking(wanted)), { message: /h1-c2 on h1 \(101\)/ })
     t.throws(() => second.attach('flat', asking(wanted)), { message: /taken by h1\/h1-c2|excluded/ })
     t.throws(() => first.attach('flat', asking(b.addresses[0]!)),
-      { message: /has a container on the host of its block/ })
+      { message: /belongs to a container on the host of its block/ })
     // The second host fills its block, and grows, and never hands out the guest's address.
     const more = Array.from({ length: 8 }, () => second.attach('flat'))
     const given = [b, ...more].map(({ addresses }) => addresses[0])

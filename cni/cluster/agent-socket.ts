@@ -38,6 +38,7 @@ export type Answer =
 
 const failure: Readonly<Record<string, keyof typeof codes>> = {
   'unreachable': 'tryAgainLater', 'unsettled': 'tryAgainLater', 'no-cluster': 'tryAgainLater',
+  'removed': 'tryAgainLater', 'host-taken': 'tryAgainLater', 'foreign-cluster': 'tryAgainLater',
   'no-network': 'invalidConfig', 'invalid': 'invalidConfig', 'exhausted': 'outOfAddresses', 'taken': 'outOfAddresses',
   'unsupported': 'unsupportedByKernel',
 }
