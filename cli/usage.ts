@@ -29,12 +29,15 @@ export const usage = `fairlead ${version}: CNI plugins, and a command line for t
       keep this host in step with the others of its overlay networks; see
       docs/overlay.md for all options, which /etc/fairlead/agent.json has too
   fairlead overlay create NETWORK [--subnet PREFIX]... [--flat] [--internal]
+      [--encryption wireguard] [--block-length N]... [--mtu N] [--vni N]
+      [--port N]
   fairlead overlay create NETWORK --pool --subnet PREFIX... [--gateway IP]
-      [--range-start IP] [--range-end IP]
+      [--range-start IP] [--range-end IP] [--block-length N]
   fairlead overlay list [--json]
   fairlead overlay inspect NETWORK [--json]
   fairlead overlay rm NETWORK
-      the networks and pools of a store; --config FILE or --store names it
+      the networks and pools of a store; --store, or else the agent's
+      configuration (--config FILE) names it
   fairlead host list [--json]
   fairlead host rm HOST [--force]
       its hosts; rm frees what a host that is gone has left
