@@ -10,7 +10,7 @@ import { isNetworkName, settledKey } from './layout.ts'
 import type { Member } from './member.ts'
 import { withShare } from './memory.ts'
 import { publish } from './membership.ts'
-import { createNetwork, isEncrypted, type NetworkWish } from './network.ts'
+import { createNetwork, isEncrypted, type NetworkConfig, type NetworkWish } from './network.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { OverlayHost } from './overlay-host.ts'
 import { isLocal } from './store-choice.ts'
@@ -37,13 +37,16 @@ const make = async (here: OverlayHost, { store }: Member, { network, config }: O
   }
 }
 
-/** A network that holds the host's own address would take its packets, the tunnel's among them. */
-const requireApart = async (here: OverlayHost, member: Member, network: string): Promise<void> => {
+/**
+ * Whether this host can have a part in a network. One that holds the host's own address would take its packets, the
+ * tunnel's among them.
+ * @throws OverlayError `invalid`, `unsupported`
+ */
+const requireFit = (here: OverlayHost, network: string, config: NetworkConfig): void => {
+  here.approve(network, config)
   const { vtep } = here.underlay
-  const { addressing, ranges } = member.share(network)!.config
-  const taken = ranges.find(range => blockOf(range, vtep) !== undefined)
-  if (taken === undefined || addressing === 'pool') return
-  await leave(here, member, network)
+  const taken = config.ranges.find(range => blockOf(range, vtep) !== undefined)
+  if (taken === undefined || config.addressing === 'pool') return
   throw new OverlayError('invalid',
     `network ${network} has ${taken.subnet}, which this host's own address ${vtep} is of`,
     'make it again with another subnet')
@@ -54,9 +57,8 @@ const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Pro
   for (;;) {
     try {
       await ensureBlocks(member, network, {
-        approve: found => here.approve(network, found), exclude, prepare: preparation(here, member, network),
+        approve: found => { requireFit(here, network, found) }, exclude, prepare: preparation(here, member, network),
       })
-      await requireApart(here, member, network)
       // The others need the key before packets of this network can come.
       if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
       here.unheard(() => here.sync(network, true))
@@ -154,7 +156,9 @@ export const answerTo = async (
   try {
     if (request.op === 'status') {
       const { network = '' } = request
-      here.approve(network, here.picture.networks.get(network)?.config ?? {})
+      const config = here.picture.networks.get(network)?.config
+      if (config === undefined) here.approve(network, {})
+      else requireFit(here, network, config)
       return status(here, request, here.drained ?? obstacle())
     }
     const { network } = request
@@ -172,7 +176,7 @@ export const answerTo = async (
     const message = error instanceof Error ? error.message : String(error)
     if (error instanceof OverlayError) return { ok: false, obstacle: error.obstacle, message, advice: error.advice }
     if (error instanceof StoreError)
-      return { ok: false, obstacle: 'unreachable', message, advice: 'see `fairlead host list`' }
+      return { ok: false, obstacle: 'unreachable', message, advice: 'see that the store runs and this host reaches it' }
     return { ok: false, obstacle: 'internal', message, advice: 'see the agent\'s log' }
   }
 }

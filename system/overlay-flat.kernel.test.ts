@@ -64,6 +64,8 @@ void test('a flat network', { skip }, async t => {
     fairlead('overlay', 'create', 'under', '--subnet', '192.0.2.0/24', '--block-length', '28', ...store)
     t.throws(() => first.attach('under'),
       { message: /192\.0\.2\.0\/24, which this host's own address 192\.0\.2\.1 is of/ })
+    t.match(first.call('STATUS', 'under', '', undefined),
+      { status: 1, result: { code: 50, msg: /own address 192\.0\.2\.1/ } })
     t.match(fairlead('overlay', 'list', ...store), /\nunder .* 0 +0 of 16\n/)
     fairlead('overlay', 'rm', 'under', ...store)
     t.throws(() => first.attach('other'), { message: /there is no network other/ })

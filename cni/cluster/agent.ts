@@ -75,7 +75,7 @@ const goodStatus = (asker: Asker, question: Request): Agreement => {
   }
   if (!answer.ok) throw unavailable(`the fairlead agent: ${answer.message}`, answer.advice)
   const { obstacle } = answer
-  if (typeof obstacle === 'string') throw unavailable(`the fairlead agent: ${obstacle}`, 'see `fairlead host list`')
+  if (typeof obstacle === 'string') throw unavailable(`the fairlead agent: ${obstacle}`, 'see the log of the agent')
   return answer
 }
 
