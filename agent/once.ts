@@ -5,23 +5,26 @@ import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { readRunFile } from '#cni/cluster/run-file.ts'
 import { clusterIn, foundCluster } from './cluster.ts'
 import { shortage } from './growth.ts'
-import { alive, clusterKey, root } from './layout.ts'
+import { alive, clusterKey, networkKey, root } from './layout.ts'
 import { join } from './membership.ts'
 import { OverlayHost } from './overlay-host.ts'
-import { answerTo, tendStatics } from './requests.ts'
+import { answerTo, requireLocal, tendStatics } from './requests.ts'
 import type { Settings } from './settings.ts'
 import { isLocal, openStore } from './store-choice.ts'
+import { get } from './store/lookup.ts'
 import { put } from './store/transaction.ts'
 import { findUnderlay } from './underlay.ts'
 
 /** Whether a request could be carried out; touches nothing. */
 export const statusOnce = async (
-  settings: Settings, host: Namespace, { network, exclude }: Extract<Request, { readonly op: 'status' }>,
+  settings: Settings, host: Namespace, { network, canMake, exclude }: Extract<Request, { readonly op: 'status' }>,
 ): Promise<Answer> => {
   const store = openStore(settings)
   try {
     const { vtep } = findUnderlay(host, settings)
     if (!isLocal(settings)) await store.list(clusterKey)
+    const isMissing = network !== undefined && canMake === false && await get(store, networkKey(network)) === undefined
+    if (isMissing) requireLocal(settings, network)
     const hasPart = network !== undefined && readRunFile(settings.runDirectory, network) !== undefined
     if (!hasPart) return { ok: true, host: settings.hostId, vtep }
     const here = new OverlayHost(settings, host, () => {})

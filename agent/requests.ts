@@ -13,6 +13,7 @@ import { publish } from './membership.ts'
 import { createNetwork, isEncrypted, type NetworkConfig, type NetworkWish } from './network.ts'
 import { OverlayError } from './overlay-error.ts'
 import type { OverlayHost } from './overlay-host.ts'
+import type { Settings } from './settings.ts'
 import { isLocal } from './store-choice.ts'
 import { chooseSubnet } from './subnet-choice.ts'
 import { answerStatics, releaseStatic } from './statics.ts'
@@ -50,6 +51,13 @@ const requireFit = (here: OverlayHost, network: string, config: NetworkConfig): 
   throw new OverlayError('invalid',
     `network ${network} has ${taken.subnet}, which this host's own address ${vtep} is of`,
     'make it again with another subnet')
+}
+
+/** Whether a network that does not exist comes into being by itself. @throws OverlayError `no-network` */
+export const requireLocal = (settings: Settings, network: string): void => {
+  if (isLocal(settings)) return
+  throw new OverlayError('no-network', `there is no network ${network} in the store`,
+    `make it: \`fairlead overlay create ${network}\`, or say with "ranges" what it is made with`)
 }
 
 const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Promise<Answer> => {
@@ -157,8 +165,8 @@ export const answerTo = async (
     if (request.op === 'status') {
       const { network = '' } = request
       const config = here.picture.networks.get(network)?.config
-      if (config === undefined) here.approve(network, {})
-      else requireFit(here, network, config)
+      if (config !== undefined) requireFit(here, network, config)
+      else if (request.canMake === false && here.picture.isComplete) requireLocal(here.settings, network)
       return status(here, request, here.drained ?? obstacle())
     }
     const { network } = request

@@ -37,6 +37,10 @@ void test('three hosts', { skip }, async t => {
       t.ok(await httpAnswers(from.ns, to.ns, address), 'TCP')
     }
     for (const host of fleet.hosts) t.equal(host.call('STATUS', 'blue', '', undefined).status, 0)
+    t.match(fleet.hosts[0]!.call('STATUS', 'nowhere', '', undefined),
+      { status: 1, result: { code: 50, msg: /there is no network nowhere in the store/ } })
+    const ranges = [{ subnet: '10.201.0.0/16' }]
+    t.equal(fleet.hosts[0]!.call('STATUS', 'nowhere', '', undefined, { ranges }).status, 0, 'ADD would make it')
   })
 
   t.teardown(() => { for (const { name, log } of fleet.hosts) process.stderr.write(`${name}:\n${log}`) })

@@ -29,7 +29,11 @@ export type Request =
   | { readonly op: 'leave'; readonly network: string }
   | { readonly op: 'static'; readonly network: string; readonly ip: string } & Holder
   | { readonly op: 'release'; readonly network: string } & Holder
-  | { readonly op: 'status'; readonly network?: string | undefined } & Excluding
+  | {
+    readonly op: 'status'; readonly network?: string | undefined
+    /** A network that does not exist would be made. */
+    readonly canMake?: boolean
+  } & Excluding
 
 export type Answer =
   | { readonly ok: true; readonly [more: string]: unknown }

@@ -55,8 +55,14 @@ export const giveBack = (
   request(asker, { op: 'release', network, container: containerId, ifname: ifName })
 }
 
-/** For STATUS: whether the host could get what it has not. @throws CniError 50 */
-export const requireAgent = (asker: Asker, network: string): void => { goodStatus(asker, { op: 'status', network }) }
+/**
+ * For STATUS: whether the host could get what it has not.
+ * @param canMake whether the configuration says what a network is made with that does not exist
+ * @throws CniError 50
+ */
+export const requireAgent = (asker: Asker, network: string, canMake: boolean): void => {
+  goodStatus(asker, { op: 'status', network, canMake })
+}
 
 /** For STATUS, of a host that has no address left: whether there are others. @throws CniError 50 */
 export const requireMore = (asker: Asker, network: string, exclude: readonly string[]): void => {

@@ -69,7 +69,7 @@ export const cluster = driver({
     const { config: { ipam }, network } = call
     const plan = planOf(call)
     const run = current(plan)
-    if (run === undefined) return requireAgent(ipam, network)
+    if (run === undefined) return requireAgent(ipam, network, true)
     const why = whyOutOfService(ipam, run)
     if (why) {
       throw new CniError('notAvailable', `this host hands out no addresses of ${network}: ${why.reason}`, why.advice)

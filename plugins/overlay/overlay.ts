@@ -123,12 +123,12 @@ export const overlay = driver({
     if (why) {
       throw new CniError('notAvailable', `this host hands out no addresses of ${network}: ${why.reason}`, why.advice)
     }
-    if (run === undefined || !isUsable(run)) return requireAgent(config, network)
+    if (run === undefined || !isUsable(run)) return requireAgent(config, network, config.ranges !== undefined)
     try {
       call.delegate(hostLocalConfig(run, config.dataDir)).status()
     } catch (error) {
       if (!(error instanceof CniError) || error.code !== codes.notAvailable) throw error
-      requireAgent(config, network) // for another block
+      requireAgent(config, network, true) // for another block
     }
     warnOfLoss(config, network)
   },
