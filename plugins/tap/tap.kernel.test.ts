@@ -7,7 +7,7 @@ import type { Namespace } from '#net/namespace.ts'
 import { close } from '#sys/libc.ts'
 import { trySysctl } from '#net/sysctl.ts'
 import { status } from '#sys/file.ts'
-import { connect, lacks, observe, output, pings } from '#tools/kernel.ts'
+import { connect, lacks, observe, output, pings, reaches } from '#tools/kernel.ts'
 import { Node } from '#tools/node.ts'
 import { openDevice } from './device.ts'
 import { tap } from './tap.ts'
@@ -133,7 +133,7 @@ test('tap', { skip }, async t => {
     const result = node.call('ADD', pod)
     t.match(infoOf(pod), [{ master: 'inner0' }])
     t.equal(await attach(t, pod), 'open')
-    t.ok(pings(other, neighbour))
+    t.ok(reaches(other, neighbour))
     const check = (): void => void node.call('CHECK', pod, node.config({ prevResult: result }))
     check()
     pod.link.set(pod.link.get('eth0').index, { master: 0 })
