@@ -17,6 +17,7 @@ import type { Settings } from './settings.ts'
 import { isLocal } from './store-choice.ts'
 import { chooseSubnet } from './subnet-choice.ts'
 import { answerStatics, releaseStatic } from './statics.ts'
+import { giveBack } from './statics-upkeep.ts'
 import { blockOf } from './range.ts'
 import { get } from './store/lookup.ts'
 import { StoreError } from './store/store-error.ts'
@@ -90,8 +91,7 @@ const claim = async (here: OverlayHost, member: Member, request: Of<'static'>): 
 const release = async (here: OverlayHost, member: Member, request: Of<'release'>): Promise<Answer> => {
   const { network, container, ifname } = request
   const own = member.share(network)?.statics.filter(one => one.container === container && one.ifname === ifname) ?? []
-  for (const { ip } of own) await releaseStatic(member, network, ip)
-  here.write(network)
+  for (const record of own) await giveBack(here, member, network, record)
   return done
 }
 

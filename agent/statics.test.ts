@@ -60,6 +60,16 @@ void test('in the block of another host', async t => {
   t.equal(asked.length, 2, 'nothing is asked any more')
 })
 
+void test('given back while the other host agrees', async t => {
+  const { lab } = await newLab(t)
+  await createNetwork(lab.store, 'net', flat)
+  const [one, two] = [await lab.join('h1'), await lab.join('h2')]
+  await claimBlock(one, 'net', small, { wanted: '10.1.0.16/28' })
+  await claimStatic(two, 'net', '10.1.0.20', holder)
+  await Promise.all([answerStatics(one, 'net', () => true), releaseStatic(two, 'net', '10.1.0.20')])
+  t.equal(await get(lab.store, staticKey('net', '10.1.0.20')), undefined)
+})
+
 void test('a block in which another host has an address already', async t => {
   const { lab } = await newLab(t)
   await createNetwork(lab.store, 'net', flat)

@@ -78,13 +78,25 @@ export const claimStatic = (
   member: Member, network: string, ip: string, holder: Holder,
 ): Promise<StaticRecord> => member.inTurn(() => claim(member, network, ip, holder))
 
-/** Gives an address back. @throws StoreError */
+/**
+ * Gives an address back.
+ * @param giveUp calls `forget`, after which nobody here is given the address, or does not when it is in use
+ * @throws StoreError
+ */
 export const releaseStatic = (
-  member: Member, network: string, ip: string,
+  member: Member, network: string, ip: string, giveUp = (forget: () => void): void => { forget() },
 ): Promise<void> => member.inTurn(async () => {
-  forget(member, network, ip)
-  const now = await get(member.store, staticKey(network, ip))
-  if (now !== undefined && ownerOf(now) === member.host) await member.store.commit([unchanged(now)], [remove(now.key)])
+  let isGivenUp = false
+  giveUp(() => {
+    forget(member, network, ip)
+    isGivenUp = true
+  })
+  // The host of its block may be about to agree: then the key is another one than a moment ago.
+  for (let isGone = !isGivenUp; !isGone;) {
+    const now = await get(member.store, staticKey(network, ip))
+    isGone = now === undefined || ownerOf(now) !== member.host ||
+      (await member.store.commit([unchanged(now)], [remove(now.key)])).succeeded
+  }
 })
 
 /** The static addresses inside blocks, of all hosts: whoever owns a block must not hand them out. */

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { test } from 'tap'
+import { readRunFile } from '#cni/cluster/run-file.ts'
 import { enterPrivateNamespaces } from '#tools/privacy.ts'
 
 const bin = resolve('build/bin')
@@ -40,6 +41,7 @@ void test('one machine', { skip }, async t => {
   const recorded = (): readonly string[] =>
     readdirSync(`${place}/leases/lan`).filter(name => /^[\d.]+$|:/.test(name)).sort()
 
+  const claimed = (): unknown => readRunFile(`${place}/run`, 'lan')?.statics
   t.same(call('STATUS'), {})
   t.notOk(existsSync(`${place}/store`), 'asking makes nothing')
   const answer = call('ADD', 'c1', { ROUTES: [{ dst: '0.0.0.0/0' }], dns: { nameservers: ['10.6.0.1'] } })
@@ -59,7 +61,11 @@ void test('one machine', { skip }, async t => {
     const below = call('ADD', 'c3', {}, {}, 'IP=10.6.0.15')
     t.match(below, { code: 7, msg: /CNI_ARGS IP 10\.6\.0\.15 is not in 10\.6\.0\.16-/ })
     t.match(call('ADD', 'c3', { exclude: ['10.6.0.96/27'] }, {}, 'IP=10.6.0.99'), { code: 7, msg: /is excluded/ })
+    const claims = claimed()
+    t.match(call('ADD', 'c2', {}, ips('10.6.0.200')), { code: 103 })
+    t.match(claimed(), claims, 'what the first ADD was given stays claimed')
     t.same(call('DEL', 'c2'), {})
+    t.same(claimed(), [])
     t.equal(given(call('ADD', 'c3', {}, {}, 'IP=10.6.0.200'))[0], '10.6.0.200', 'given back')
     t.same(call('DEL', 'c3'), {})
   })
