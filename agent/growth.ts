@@ -21,6 +21,7 @@ export const reserve = async (
   const records = here.records(network)
   const guests = (await staticsWithin(member, network, ...blocks)).filter(({ host }) => host !== member.host)
   for (const { ip, host, container, ifname } of guests) records.keepFor(ip, host, container, ifname)
+  records.found()
   return guests.map(({ ip }) => ip)
 }
 

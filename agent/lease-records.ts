@@ -6,7 +6,9 @@ import { familiesOf, handedOut } from '#cni/cluster/addresses.ts'
 import type { RunFile } from '#cni/cluster/run-file.ts'
 import type { Family } from '#netlink/ip.ts'
 import { tolerate } from '#sys/errno.ts'
-import { readText } from '#sys/file.ts'
+import { readText, status } from '#sys/file.ts'
+import type { Share } from './memory.ts'
+import { canLend } from './overlay-shares.ts'
 
 /** No container's id: those have no slash. */
 const guest = (host: string, container: string): string => `${host}/${container}`
@@ -24,6 +26,15 @@ export class LeaseRecords {
   get guests(): readonly string[] {
     return recordedIn(this.#directory).filter(address => isGuest(this.#record(address)))
   }
+
+  /**
+   * Whether nothing here says which addresses of its blocks this host has lent: a directory may have been emptied, or
+   * not survive a reboot. The store knows them.
+   */
+  areLost(share: Share): boolean { return canLend(share) && status(`${this.#directory}/lock`) === undefined }
+
+  /** From here on they are not lost, also when there are none. */
+  found(): void { this.alone(() => {}) }
 
   /** Runs a step during which nobody is given an address. */
   alone<T>(step: () => T): T {

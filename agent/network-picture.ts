@@ -1,5 +1,7 @@
 // One network as the store has it: whose which of its addresses are.
+import type { Share } from './memory.ts'
 import type { NetworkConfig } from './network.ts'
+import { blockAround } from './range.ts'
 import type { StaticRecord } from './records.ts'
 
 /** Whose a prefix is. */
@@ -13,6 +15,12 @@ export class NetworkPicture {
 
   /** What is behind a host. */
   prefixesOf(host: string): readonly string[] { return [...this.#byHost.get(host) ?? []] }
+
+  /** Addresses of a host's blocks that containers of other hosts have. */
+  guestsOf(host: string, { config, blocks }: Pick<Share, 'config' | 'blocks'>): readonly string[] {
+    return this.statics.values().filter(record => record.host !== host && record.granted === true)
+      .map(({ ip }) => ip).filter(ip => blocks.includes(blockAround(config, ip) ?? '')).toArray()
+  }
 
   get hosts(): IterableIterator<string> { return this.#byHost.keys() }
 

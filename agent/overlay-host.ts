@@ -156,10 +156,10 @@ export class OverlayHost {
   /** Writes the file for the plugin. @param also an address that is about to be kept for another host */
   write(name: string, also: readonly string[] = []): void {
     const share = this.shares[name]
-    if (share === undefined) return
-    const part = this.files.part(name, share, [...this.records(name).guests, ...also], this.#drained)
-    const file = isOverlay(share) ? this.#networks.at(name).runFile(share, part) : poolRun(share, part)
-    if (file !== undefined) this.files.write(file)
+    if (share === undefined || this.#drained === undefined && this.records(name).areLost(share)) return
+    const lent = [...this.records(name).guests, ...this.picture.guestsOf(name, share), ...also]
+    const part = this.files.part(name, share, lent, this.#drained)
+    this.files.write(isOverlay(share) ? this.#networks.at(name).runFile(share, part) : poolRun(share, part))
   }
 
   /** Whether the underlay has changed: then it has to be told to the others. @throws OverlayError when it has gone */
@@ -221,8 +221,8 @@ export class OverlayHost {
   #syncEncrypted(): number {
     const shares = this.#encrypted
     const names = Object.keys(shares)
+    const peersIn = this.#isPartial ? undefined : (name: string) => this.#peersIn(name)
     const changes = this.#attempt(names.join(', ') || 'all', () => {
-      const peersIn = this.#isPartial ? undefined : (name: string) => this.#peersIn(name)
       const { added, removed, refused } = this.#networks.syncEncrypted(shares, peersIn)
       this.counts.refused += refused.length
       return added + removed

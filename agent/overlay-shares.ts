@@ -7,6 +7,10 @@ export type OverlayShares = Readonly<Record<string, OverlayShare>>
 
 export const isOverlay = (share: Share): share is OverlayShare => share.config.addressing !== 'pool'
 
+/** Whether containers of other hosts can have addresses of its blocks. */
+export const canLend = ({ config: { addressing }, blocks }: Share): boolean =>
+  addressing !== 'hostSubnet' && blocks.length > 0
+
 export const overlaysIn = (shares: Readonly<Record<string, Share>>): OverlayShares =>
   Object.fromEntries(Object.entries(shares).flatMap(([name, share]) => isOverlay(share) ? [[name, share]] : []))
 

@@ -4,6 +4,7 @@ import type { Peer } from '#net/overlay-peer.ts'
 import { familyOf, type Family } from '#netlink/ip.ts'
 import { hostView, type HostView } from './host-facts.ts'
 import { alive, clusterKey, hosts, isKeyOfBlock, isKeyOfStatic, readNetKey, settledKey } from './layout.ts'
+import type { Share } from './memory.ts'
 import { readConfig } from './network.ts'
 import { NetworkPicture, type Claim } from './network-picture.ts'
 import { recordOf, type BlockRecord, type StaticRecord } from './records.ts'
@@ -133,6 +134,11 @@ export class Picture {
     const leaving = gone.filter(vtep => !present.has(vtep))
     const isUnclear = leaving.length < gone.length || coming.some(vtep => this.#isShared(vtep))
     return { peers: ledger.changes(), networks, vteps: { leaving, coming }, isUnclear }
+  }
+
+  /** Addresses of this host's blocks of a network that containers of other hosts have. */
+  guestsOf(network: string, share: Pick<Share, 'config' | 'blocks'>): readonly string[] {
+    return this.networks.get(network)?.guestsOf(this.#self, share) ?? []
   }
 
   /** Whether a host is one of the cluster. */

@@ -68,6 +68,7 @@ const join = async (here: OverlayHost, member: Member, request: Of<'join'>): Pro
       await ensureBlocks(member, network, {
         approve: found => { requireFit(here, network, found) }, exclude, prepare: preparation(here, member, network),
       })
+      if (here.records(network).areLost(member.share(network)!)) await tendStatics(here, member, network)
       // The others need the key before packets of this network can come.
       if (isEncrypted(member.share(network)!.config)) await publish(member, here.facts)
       here.unheard(() => here.sync(network, true))

@@ -41,8 +41,9 @@ export class RunFiles {
     }
   }
 
-  /** Writes a file when something in it is new. */
-  write(file: RunFile): void {
+  /** Writes a file, if there is one yet, when something in it is new. */
+  write(file: RunFile | undefined): void {
+    if (file === undefined) return
     const path = runFilePath(this.#directory, file.network)
     const text = `${JSON.stringify(file, undefined, 2)}\n`
     if (readText(path) === text) return

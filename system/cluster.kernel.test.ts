@@ -1,6 +1,6 @@
 // Addresses of a shared segment on many hosts, each with an agent and a real etcd: macvlan with the cluster plugin.
 import { comment, test } from 'tap'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { startEtcd } from '../tools/etcd.ts'
 import { eventually, fairlead, Fleet, type FleetHost, type Pod } from '../tools/fleet.ts'
 import { kernelLacks, lacks, ownNamespace, reaches } from '../tools/kernel.ts'
@@ -174,4 +174,28 @@ void test('a pool that is too small', { skip, timeout: 120_000 }, async t => {
   const third = made[5]
   t.equal(two.detach('tiny', third!, lan(two, ranges)).status, 0)
   t.equal(two.attach('tiny', lan(two, ranges)).addresses[0], third!.addresses[0], 'what was given back')
+})
+
+void test('records that are lost', { skip, timeout: 120_000 }, async t => {
+  const fleet = new Fleet(t, ownNamespace(t), 2)
+  await startEtcd(t, { host: '192.0.2.254' })
+  fairlead('overlay', 'create', 'other', '--subnet', '10.200.0.0/16', ...store)
+  await Promise.all(fleet.hosts.map(host => host.start()))
+  for (const host of fleet.hosts) await isMember(host)
+  const [lender, other] = fleet.hosts as [FleetHost, FleetHost]
+  const ranges = [{ subnet: '192.168.70.0/29', rangeStart: '192.168.70.2', blockLength: 29 }]
+  const own = lender.attach('lan', lan(lender, ranges))
+  for (let i = 0; i < 4; i++) other.attach('lan', lan(other, ranges))
+  const full = { message: /every block of .* has an owner/ }
+
+  rmSync(`${lender.place.dataDir}/lan`, { recursive: true })
+  lender.attach('lan', lan(lender, ranges)) // what this host had itself is forgotten
+  t.throws(() => lender.attach('lan', lan(lender, ranges)), full, 'while the agent runs')
+  for (const pod of lender.pods) lender.detach('lan', pod, lan(lender, ranges))
+
+  await lender.stop()
+  for (const directory of [lender.place.dataDir, lender.place.runDir]) rmSync(directory, { recursive: true })
+  await lender.start()
+  await Promise.allSettled([1, 2].map(() => lender.attachMeanwhile('lan', lan(lender, ranges))))
+  t.same(lender.pods.map(({ addresses }) => addresses), [own.addresses], 'after a reboot: what is nobody else\'s')
 })
