@@ -33,6 +33,7 @@ void test('what cannot be', async t => {
     [{ ...range('10.1.0.0/16'), encryption: 'wireguard', port: 4789 }, /^port 4789 with encryption wireguard/],
     [{ ...range('10.1.0.0/16'), port: 65536 }, /^port 65536 is not from 1 to 65535/],
     [{ ...range('10.1.0.0/16'), mtu: 5 }, /^mtu 5 is not from 576/],
+    [{ ...range('fd00::/48'), mtu: 1279 }, /^mtu 1279 is not from 1280/],
     ...['0.0.0.0/0', '127.0.0.0/16', '224.0.0.0/16', 'fe80::/48', 'ff05::/48', '::/0'].map(subnet =>
       [range(subnet, 124), /subnet \S+ has addresses of \S+, which no container can have/] as const),
   ]

@@ -1,6 +1,7 @@
 // Networks as the store knows them: made once, the same on all hosts, never changed in what addresses depend on.
 import type { PoolRange, PoolRangeConfig } from '#cni/cluster/pool.ts'
 import { isObject } from '#cni/json.ts'
+import { familyOf } from '#netlink/ip.ts'
 import {
   blocksPrefix, clusterKey, isNetworkName, networkKey, networksKey, readNetKey, root, staticsPrefix, vniKey,
 } from './layout.ts'
@@ -51,7 +52,8 @@ export interface PoolWish extends Omit<PoolConfig, 'ranges'> { readonly ranges: 
 export type NetworkWish = OverlayWish | PoolWish
 
 const DEFAULT_PORT = 4789 // RFC 7348; the kernel's own default is another one
-const LEAST_MTU = 576 // RFC 791: what every host has to take
+// What every host has to take: RFC 791, RFC 8200.
+const LEAST_MTU = { ipv4: 576, ipv6: 1280 } as const
 const [LOWEST_VNI, HIGHEST_VNI] = [4096, 2 ** 24 - 1]
 
 const requireNumber = (key: string, value: unknown, least: number, most: number): void => {
@@ -64,7 +66,8 @@ const requireSound = (wish: NetworkWish): void => {
   if (wish.addressing === 'pool') return
   requireNumber('vni', wish.vni, 1, HIGHEST_VNI)
   requireNumber('port', wish.port, 1, 65535)
-  requireNumber('mtu', wish.mtu, LEAST_MTU, 65535)
+  const families = wish.ranges.map(({ subnet }) => familyOf(subnet))
+  requireNumber('mtu', wish.mtu, Math.max(...families.map(family => LEAST_MTU[family])), 65535)
 }
 
 const vniFor = (wish: OverlayWish, isTaken: (vni: number) => boolean): number => {
@@ -102,8 +105,8 @@ export const readConfig = (entry: Entry): NetworkConfig | undefined => {
   if (!Array.isArray(ranges) || !ranges.every(isRange)) return undefined
   if (!['hostSubnet', 'flat', 'pool'].includes(addressing)) return undefined
   try {
-    requireSound(config)
     planOf(config)
+    requireSound(config)
     return config
   } catch {
     return undefined
@@ -147,8 +150,8 @@ export const createNetwork = async <Wish extends NetworkWish>(
   if (!isNetworkName(name))
     throw invalid(`network name ${JSON.stringify(name)} is not letters and digits`)
   requireEncryption(wish)
-  requireSound(wish)
   const plan = planOf(wish)
+  requireSound(wish)
   for (;;) {
     const { entries } = await store.list(root)
     const known = new Map(entries.map(entry => [entry.key, entry]))
