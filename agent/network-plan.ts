@@ -15,6 +15,12 @@ const FLAT_BITS = 6
 
 export const invalid = (message: string, advice = ''): OverlayError => new OverlayError('invalid', message, advice)
 
+const refuseReserved = (key: string, subnet: string): void => {
+  const reserved = reservedAround(parsePrefix(subnet)!)
+  if (reserved !== undefined)
+    throw invalid(`${key}.subnet ${subnet} has addresses of ${reserved}, which no container can have`, 'choose another')
+}
+
 const rangeOf = (
   { subnet, blockLength }: OverlayWish['ranges'][number], i: number, addressing: Addressing,
 ): Range => {
@@ -23,9 +29,7 @@ const rangeOf = (
   if (prefix === undefined) throw invalid(`${key}.subnet ${JSON.stringify(subnet)} is no subnet`, 'write 10.1.0.0/16')
   if (subnetOf(prefix) !== subnet)
     throw invalid(`${key}.subnet ${subnet} has host bits or is not in canonical text`, `write ${subnetOf(prefix)}`)
-  const reserved = reservedAround(prefix)
-  if (reserved !== undefined)
-    throw invalid(`${key}.subnet ${subnet} has addresses of ${reserved}, which no container can have`, 'choose another')
+  refuseReserved(key, subnet)
   const bits = 8 * prefix.bytes.length
   const length = blockLength ?? (addressing === 'flat' ? bits - FLAT_BITS : prefix.family === 'ipv4' ? 24 : 64)
   if (!Number.isInteger(length) || length < prefix.length || length > bits - 2)
@@ -72,7 +76,9 @@ export const requireRoom = (name: string, plan: Plan, others: Iterable<readonly 
 
 const poolPlan = (wish: PoolWish): PoolConfig => {
   try {
-    return { addressing: 'pool', ranges: readPoolRanges('ranges', wish.ranges) }
+    const ranges = readPoolRanges('ranges', wish.ranges)
+    for (const [i, { subnet }] of ranges.entries()) refuseReserved(`ranges[${i}]`, subnet)
+    return { addressing: 'pool', ranges }
   } catch (error) {
     throw error instanceof CniError ? invalid(error.message, error.details) : error
   }

@@ -28,6 +28,7 @@ void test('in the store', async t => {
     [pool(segment, { rangeStart: '192.168.1.99', rangeEnd: '192.168.1.99' }), 'taken',
       /network new: 192\.168\.1\.99-192\.168\.1\.99 overlaps 192\.168\.1\.10-192\.168\.1\.99 of lan/],
     [pool('10.1.2.0/24'), 'taken', /subnet 10\.1\.2\.0\/24 overlaps 10\.1\.0\.0\/16 of blue/],
+    [pool('224.0.0.0/24'), 'invalid', /ranges\[0\]\.subnet 224\.0\.0\.0\/24 has addresses of 224\.0\.0\.0\/3/],
     [pool('10.2.0.1/24'), 'invalid', /ranges\[0\]\.subnet 10\.2\.0\.1\/24 has host bits/],
   ]
   for (const [wish, obstacle, message] of refused)
