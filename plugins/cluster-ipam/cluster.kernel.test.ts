@@ -96,8 +96,12 @@ void test('one machine', { skip }, async t => {
 
   await t.test('nothing but the records is needed to clean up', async t => {
     const left = { 'cni.dev/valid-attachments': [{ containerID: 'c5', ifname: 'eth0' }] }
+    const isOwn = readRunFile(`${place}/run`, 'lan')!.blocks.includes('10.6.0.192/28')
+    t.ok(call('ADD', 'c7', {}, { runtimeConfig: { ips: [isOwn ? '10.6.0.100' : '10.6.0.200'] } }).ips)
+    t.match(claimed(), [{ container: 'c7' }])
     t.same(call('GC', '', {}, left), {})
     t.equal(recorded().length, 2)
+    t.same(claimed(), [], 'nor do claims of single addresses stay')
     rmSync(`${place}/run`, { recursive: true })
     t.same(call('DEL', 'c5', { ranges: 'all', agentConfig: '/nowhere' }), {})
     t.same(recorded(), [])

@@ -1,10 +1,10 @@
 // cluster: addresses of a segment that hosts share, each unique over all of them. This host hands out those of its
 // blocks, as host-local does; the agent gets it blocks.
 import { hostLocalConfig, recordsOnly } from '#cni/cluster/addresses.ts'
-import { giveBack, requireAgent, requireMore, warnOfLoss } from '#cni/cluster/agent.ts'
+import { requireAgent, requireMore, warnOfLoss } from '#cni/cluster/agent.ts'
 import { lease, lacks } from '#cni/cluster/lease.ts'
 import { current, whyOutOfService } from '#cni/cluster/part.ts'
-import { readRunFile } from '#cni/cluster/run-file.ts'
+import { isStale, release } from '#cni/cluster/release.ts'
 import { driver } from '#cni/driver.ts'
 import { CniError, codes } from '#cni/errors.ts'
 import { isObject, lookUp, type Json } from '#cni/json.ts'
@@ -53,16 +53,10 @@ export const cluster = driver({
   },
 
   del(call) {
-    const { raw, network, containerId, ifName, attempt } = call
+    const { raw, containerId, ifName, attempt } = call
     const place = placeIn(raw)
     attempt(() => call.delegate(recordsOnly(place.dataDir)).del())
-    const statics = readRunFile(place.runDir, network)?.statics ?? []
-    if (!statics.some(({ container, ifname }) => container === containerId && ifname === ifName)) return
-    try {
-      giveBack(place, { network, containerId, ifName })
-    } catch (error) {
-      call.warn(`the agent finds out later: ${error instanceof Error ? error.message : String(error)}`)
-    }
+    release(call, place, ({ container, ifname }) => container === containerId && ifname === ifName)
   },
 
   status(call) {
@@ -85,7 +79,10 @@ export const cluster = driver({
     warnOfLoss(ipam, network)
   },
 
-  gc({ raw, attempt, delegate }) {
-    attempt(() => delegate(recordsOnly(placeIn(raw).dataDir)).gc())
+  gc(call) {
+    const { raw, valid, attempt } = call
+    const place = placeIn(raw)
+    attempt(() => call.delegate(recordsOnly(place.dataDir)).gc())
+    attempt(() => release(call, place, isStale(valid)))
   },
 })

@@ -3,10 +3,11 @@
 // bridge would only have to answer ARP for all the others, and it has 1,023 ports.
 import { broken, checkInterface, expect, requirePrevious, verify } from '#cni/check.ts'
 import { hostLocalConfig, inNetwork, recordedConfig, recordsOnly } from '#cni/cluster/addresses.ts'
-import { giveBack, requireAgent, warnOfLoss } from '#cni/cluster/agent.ts'
+import { requireAgent, warnOfLoss } from '#cni/cluster/agent.ts'
 import { lease } from '#cni/cluster/lease.ts'
 import { current, whyOutOfService } from '#cni/cluster/part.ts'
-import { isUsable, readRunFile } from '#cni/cluster/run-file.ts'
+import { isStale, release } from '#cni/cluster/release.ts'
+import { isUsable } from '#cni/cluster/run-file.ts'
 import { driver } from '#cni/driver.ts'
 import { CniError, codes } from '#cni/errors.ts'
 import { describe, finishWith, requireFree } from '#cni/interface.ts'
@@ -26,10 +27,16 @@ import { addVeth, collectLinks, isUnclaimedPair, removeVeth } from '#net/veth.ts
 import { familyOf } from '#netlink/ip.ts'
 import { validate } from '#build/validators/overlay.js'
 import { schema } from './config.ts'
-import { partIn } from './part.ts'
+import { partIn, type Config } from './part.ts'
 import { mtuOf, networkRoutes, refuseContradictions, withDefaultRoutes } from './plan.ts'
 
 const { dataDir: defaultDataDir, runDir: defaultRunDir, agentConfig: defaultAgentConfig } = schema.properties
+
+/** For verbs that have to do with less than a whole configuration. */
+const placeIn = (config: Partial<Config>) => ({
+  agent: config.agent ?? 'resident', agentConfig: config.agentConfig ?? defaultAgentConfig.default,
+  runDir: config.runDir ?? defaultRunDir.default,
+})
 
 export const overlay = driver({
   name: 'overlay',
@@ -94,22 +101,14 @@ export const overlay = driver({
   },
 
   del(call) {
-    const { config, network, containerId, attachment, ifName, host, pod, attempt } = call
-    const { dataDir = defaultDataDir.default, runDir = defaultRunDir.default } = config
+    const { config, containerId, attachment, ifName, host, pod, attempt } = call
     attempt(() => {
       if (!removeVeth(host, attachment) && pod && isUnclaimedPair(host, pod, attachment)) pod.link.remove(ifName)
     })
     // By the attachment's name: the addresses of the result have another prefix length than those that are hidden.
     attempt(() => masquerade.remove(host, attachment))
-    attempt(() => call.delegate(recordsOnly(dataDir)).del())
-    const statics = readRunFile(runDir, network)?.statics ?? []
-    if (!statics.some(({ container, ifname }) => container === containerId && ifname === ifName)) return
-    try {
-      const { agent = 'resident', agentConfig = defaultAgentConfig.default } = config
-      giveBack({ runDir, agent, agentConfig }, { network, containerId, ifName })
-    } catch (error) {
-      call.warn(`the agent finds out later: ${error instanceof Error ? error.message : String(error)}`)
-    }
+    attempt(() => call.delegate(recordsOnly(config.dataDir ?? defaultDataDir.default)).del())
+    release(call, placeIn(config), ({ container, ifname }) => container === containerId && ifname === ifName)
   },
 
   status(call) {
@@ -133,9 +132,11 @@ export const overlay = driver({
     warnOfLoss(config, network)
   },
 
-  gc({ config, network, host, valid, attempt, delegate }) {
+  gc(call) {
+    const { config, network, host, valid, attempt } = call
     attempt(() => collectLinks(host, network, valid))
     attempt(() => masquerade.collect(host, network, valid))
-    attempt(() => delegate(recordsOnly(config.dataDir ?? defaultDataDir.default)).gc())
+    attempt(() => call.delegate(recordsOnly(config.dataDir ?? defaultDataDir.default)).gc())
+    attempt(() => release(call, placeIn(config), isStale(valid)))
   },
 })
