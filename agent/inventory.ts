@@ -1,7 +1,7 @@
 // What a store holds, for people: its hosts and its networks.
 import { blockCount } from './range.ts'
 import { alive, hosts, missing, readNetKey, root } from './layout.ts'
-import { configOf, networksIn, type NetworkConfig } from './network.ts'
+import { networksIn, readConfig, type NetworkConfig } from './network.ts'
 import {
   ownerOf, recordOf, type BlockRecord, type HostRecord, type MissingRecord, type StaticRecord,
 } from './records.ts'
@@ -64,7 +64,7 @@ export const listHosts = async (store: Store): Promise<readonly HostEntry[]> => 
 export const listNetworks = async (store: Store): Promise<readonly NetworkEntry[]> => {
   const { entries } = await store.list(root)
   return [...networksIn(entries)].map(([network, entry]) => {
-    const config = configOf(entry)
+    const config = readConfig(entry)!
     const own = (part: string): readonly Entry[] => entries.filter(({ key }) => {
       const read = readNetKey(key)
       return read?.network === network && read.part === part

@@ -94,20 +94,21 @@ const requireEncryption = (wish: NetworkWish): void => {
       'leave it out; it is the agent\'s wireguard-port')
 }
 
-/** The configuration of a network in the store. */
+/** The configuration of a network in the store, whatever is in it. */
 export const configOf = (entry: Entry): NetworkConfig => recordOf<NetworkConfig>(entry) as NetworkConfig
 
-/** The same, undefined when it is none that we could have written. */
+/** The same with all that is to be in it, undefined when it is none that we could have written. */
 export const readConfig = (entry: Entry): NetworkConfig | undefined => {
   const config = configOf(entry)
   const { ranges, addressing } = config
   const isRange = (range: unknown): boolean => isObject(range) && typeof range['subnet'] === 'string'
   if (!Array.isArray(ranges) || !ranges.every(isRange)) return undefined
   if (!['hostSubnet', 'flat', 'pool'].includes(addressing)) return undefined
+  if (config.addressing !== 'pool' && (config.vni === undefined || config.port === undefined)) return undefined
   try {
-    planOf(config)
+    const plan = planOf(config)
     requireSound(config)
-    return config
+    return { ...config, ...plan } as NetworkConfig
   } catch {
     return undefined
   }
@@ -158,7 +159,7 @@ export const createNetwork = async <Wish extends NetworkWish>(
     const cluster = known.get(clusterKey)
     if (cluster === undefined) throw new OverlayError('no-cluster', 'the store holds no cluster', 'make one first')
     if (known.has(networkKey(name))) throw new OverlayError('taken', `network ${name} exists`, 'choose another name')
-    requireRoom(name, plan, [...networksIn(entries)].map(([other, entry]) => [other, configOf(entry)]))
+    requireRoom(name, plan, [...networksIn(entries)].map(([other, entry]) => [other, readConfig(entry)!]))
     const { config, conditions, operations } = making(name, wish, plan, known)
     const last = known.get(networksKey)
     const { succeeded } = await store.commit([

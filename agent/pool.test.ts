@@ -5,13 +5,14 @@ import { borrow } from './borrowing.ts'
 import { removeHost } from './departure.ts'
 import { foundCluster } from './cluster.ts'
 import { listNetworks } from './inventory.ts'
-import { root, vniKey } from './layout.ts'
+import { networkKey, root, vniKey } from './layout.ts'
 import type { Member } from './member.ts'
 import { createNetwork, removeNetwork, type PoolWish } from './network.ts'
 import { rangesFor } from './network-plan.ts'
 import { viewNetwork } from './network-view.ts'
 import type { StaticRecord } from './records.ts'
-import { answerStatics, releaseStatic } from './statics.ts'
+import { answerStatics, claimStatic, releaseStatic } from './statics.ts'
+import { put } from './store/transaction.ts'
 import { newLab } from './trial.ts'
 
 const pool = (subnet: string, more: object = {}): PoolWish => ({ addressing: 'pool', ranges: [{ subnet, ...more }] })
@@ -94,4 +95,34 @@ void test('single addresses of others', async t => {
   t.equal(await ask(poor!, 10), '192.168.1.7')
   await t.rejects(borrow(poor!, 'lan', range, { container: 'x', ifname: 'eth0' }, () => false),
     { name: 'OverlayError', obstacle: 'exhausted', message: /there is no other host to ask/ })
+})
+
+void test('what no agent would write', async t => {
+  const { lab } = await newLab(t)
+  const { store } = lab
+  const holder = { container: 'c1', ifname: 'eth0' }
+  const ranges = [
+    { subnet: '192.168.1.0/28' }, { subnet: '192.168.1.0/28', blockLength: 29 },
+    { subnet: '192.168.1.0/28', rangeStart: '192.168.1.3', blockLength: null },
+    { subnet: '192.168.1.0/28', gateway: 5 }, { subnet: '192.168.1.0/28', blockLength: '29' },
+    { subnet: '192.168.1.0/28', blockLength: 29, rangeStart: 'x', rangeEnd: [] },
+  ]
+  for (const range of ranges) {
+    const text = JSON.stringify(range)
+    await store.commit([], [put(networkKey('lan'), JSON.stringify({ addressing: 'pool', ranges: [range] }))])
+    const member = await lab.join('h1')
+    for (const step of [
+      () => ensureBlocks(member, 'lan'), () => claimStatic(member, 'lan', '192.168.1.9', holder),
+      () => answerStatics(member, 'lan', () => true),
+    ]) await step().catch((error: unknown) => { t.match(error, { name: 'OverlayError' }, text) })
+    await createNetwork(store, 'other', pool('10.7.0.0/24'))
+    await listNetworks(store)
+    await removeHost(store, 'h1', true)
+    for (const name of ['lan', 'other']) await removeNetwork(store, name)
+    lab.disks.delete('h1')
+  }
+  for (const config of [{ addressing: 'flat' }, { addressing: 'flat', vni: 7 }, { addressing: 'flat', port: 4789 }]) {
+    await store.commit([], [put(networkKey('net'), JSON.stringify({ ...config, ranges: [{ subnet: '10.8.0.0/16' }] }))])
+    await t.rejects(viewNetwork(await lab.join('h1'), 'net'), { name: 'OverlayError', obstacle: 'no-network' })
+  }
 })

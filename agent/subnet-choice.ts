@@ -2,7 +2,7 @@
 // of whatever this host has a route to; what other hosts have routes to is not known here.
 import type { Namespace } from '#net/namespace.ts'
 import { overlaps, parsePrefix } from '#net/prefix.ts'
-import { networksIn, configOf } from './network.ts'
+import { networksIn, readConfig } from './network.ts'
 import { OverlayError } from './overlay-error.ts'
 import { root } from './layout.ts'
 import type { Store } from './store/store.ts'
@@ -14,7 +14,7 @@ const candidates: readonly string[] = [200, 140, 20].flatMap(first =>
 export const chooseSubnet = async (store: Store, host: Namespace): Promise<string> => {
   const { entries } = await store.list(root)
   const overlays = [...networksIn(entries).values()]
-    .flatMap(entry => configOf(entry).ranges.map(({ subnet }) => subnet))
+    .flatMap(entry => readConfig(entry)!.ranges.map(({ subnet }) => subnet))
   const routed = host.route.list().map(({ dst }) => dst).filter(dst => !dst.endsWith('/0'))
   const taken = [...overlays, ...routed].flatMap(text => parsePrefix(text) ?? [])
   const free = candidates.find(text => !taken.some(prefix => overlaps(parsePrefix(text)!, prefix)))
