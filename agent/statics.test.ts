@@ -6,7 +6,8 @@ import { createNetwork } from './network.ts'
 import { answerStatics, claimStatic, releaseStatic, staticsWithin } from './statics.ts'
 import { get } from './store/lookup.ts'
 import { isTrouble } from './store/store-error.ts'
-import { staticKey } from './layout.ts'
+import { blockKey, staticKey } from './layout.ts'
+import { put } from './store/transaction.ts'
 import { faultAt, faults, newLab, persist, type Fate, type Lab } from './trial.ts'
 
 const small = { subnet: '10.1.0.0/24', blockLength: 28 }
@@ -58,6 +59,22 @@ void test('in the block of another host', async t => {
   t.equal(await get(lab.store, staticKey('net', '10.1.0.21')), undefined)
   await answerStatics(one, 'net', reserve)
   t.equal(asked.length, 2, 'nothing is asked any more')
+})
+
+void test('what no agent would write', async t => {
+  const { lab } = await newLab(t)
+  await createNetwork(lab.store, 'net', flat)
+  const [one, two] = [await lab.join('h1'), await lab.join('h2')]
+  await claimBlock(one, 'net', small, { wanted: '10.1.0.16/28' })
+  for (const ip of ['10.1.0.20/../x', '10.1.0.21', '10.1.0.020', 5, undefined])
+    for (const granted of [false, true]) {
+      const value = JSON.stringify({ host: 'h2', ip, granted, ...holder })
+      await lab.store.commit([], [put(staticKey('net', '10.1.0.20'), value)])
+      await answerStatics(one, 'net', record => t.fail(`${record.ip} is reserved`))
+      t.same(await staticsWithin(one, 'net', '10.1.0.16/28'), [])
+    }
+  await lab.store.commit([], [put(blockKey('net', '10.1.0.32/28'), 'x')])
+  await t.rejects(claimStatic(two, 'net', '10.1.0.33', holder), { name: 'OverlayError', obstacle: 'taken' })
 })
 
 void test('given back while the other host agrees', async t => {

@@ -1,13 +1,14 @@
 // Addresses that a container asks for by name, in flat networks: one key each, wherever the address lies. Inside
 // another host's block that host has to agree, because it may have handed the address out without telling anybody.
-import { blockKey, settledKey, staticKey } from './layout.ts'
+import { blockKey, isKeyOfStatic, settledKey, staticKey } from './layout.ts'
 import type { Member } from './member.ts'
 import type { NetworkConfig } from './network.ts'
-import { viewNetwork } from './network-view.ts'
+import { viewNetwork, type NetworkView } from './network-view.ts'
 import { OverlayError, Unsettled } from './overlay-error.ts'
 import { blockAround } from './range.ts'
 import { ownerOf, recordOf, written, type StaticRecord } from './records.ts'
 import { get } from './store/lookup.ts'
+import type { Entry } from './store/store.ts'
 import { absent, holding, put, remove, unchanged } from './store/transaction.ts'
 
 type Holder = Pick<StaticRecord, 'container' | 'ifname'>
@@ -42,7 +43,19 @@ const requireNoRefusal = (member: Member, network: string, ip: string): void => 
   throw new OverlayError('taken', `address ${ip} of network ${network} belongs to a container on the host of its block`)
 }
 
-const claim = async (member: Member, network: string, ip: string, holder: Holder): Promise<StaticRecord> => {
+/** How often what a claim relies on may change meanwhile; what no agent would write makes it fail for ever. */
+const ATTEMPTS = 50
+
+/** The statics of a network that are what their keys say. */
+const soundIn = ({ name, statics }: NetworkView): readonly (readonly [Entry, StaticRecord])[] =>
+  [...statics.values()].map(entry => [entry, recordOf<StaticRecord>(entry) as StaticRecord] as const)
+    .filter(([{ key }, { ip }]) => isKeyOfStatic(key, name, ip))
+
+const claim = async (
+  member: Member, network: string, ip: string, holder: Holder, attempt = 1,
+): Promise<StaticRecord> => {
+  if (attempt > ATTEMPTS)
+    throw new OverlayError('taken', `address ${ip} of network ${network}, or its block, has a key that nobody reads`)
   const { entry, config, blocks, statics } = await viewNetwork(member, network)
   const wanted = requireBlock(config, network, ip)
   const [key, block] = [staticKey(network, ip), blockKey(network, wanted)]
@@ -66,7 +79,7 @@ const claim = async (member: Member, network: string, ip: string, holder: Holder
   }
   if (outcome.current.get(settledKey)?.value !== member.cluster)
     throw new Unsettled()
-  return await claim(member, network, ip, holder)
+  return await claim(member, network, ip, holder, attempt + 1)
 }
 
 /**
@@ -103,8 +116,9 @@ export const releaseStatic = (
 export const staticsWithin = async (
   member: Member, network: string, ...wanted: readonly string[]
 ): Promise<readonly StaticRecord[]> => {
-  const { config, statics } = await viewNetwork(member, network)
-  return [...statics.values()].map(entry => recordOf<StaticRecord>(entry) as StaticRecord)
+  const view = await viewNetwork(member, network)
+  const { config } = view
+  return soundIn(view).map(([, record]) => record)
     .filter(({ ip }) => wanted.includes(blockAround(config, ip) ?? ''))
 }
 
@@ -117,10 +131,10 @@ export const staticsWithin = async (
 export const answerStatics = async (
   member: Member, network: string, reserve: (record: StaticRecord) => boolean,
 ): Promise<void> => {
-  const { config, statics } = await viewNetwork(member, network)
+  const view = await viewNetwork(member, network)
+  const { config } = view
   const blocks = member.share(network)?.blocks ?? []
-  for (const entry of statics.values()) {
-    const record = recordOf<StaticRecord>(entry) as StaticRecord
+  for (const [entry, record] of soundIn(view)) {
     const block = blockAround(config, record.ip)
     if (record.granted !== false || block === undefined || !blocks.includes(block)) continue
     const answer = reserve(record) ? put(entry.key, written({ ...record, granted: true })) : remove(entry.key)
