@@ -1,7 +1,7 @@
 // More addresses for a host whose blocks are full: another block, or single addresses.
 import type { Answer, Request } from '#cni/cluster/agent-socket.ts'
 import { readRunFile } from '#cni/cluster/run-file.ts'
-import { familyOf } from '#netlink/ip.ts'
+import { familyOf, type Family } from '#netlink/ip.ts'
 import { claimBlock, isExhausted, type Preparation } from './blocks.ts'
 import { borrow } from './borrowing.ts'
 import { blockKey } from './layout.ts'
@@ -10,7 +10,7 @@ import { rangesFor } from './network-plan.ts'
 import { viewNetwork, type NetworkView } from './network-view.ts'
 import type { OverlayHost } from './overlay-host.ts'
 import { freeBlocks, type Range } from './range.ts'
-import { staticsWithin } from './statics.ts'
+import { releaseStatic, staticsWithin } from './statics.ts'
 
 type Growth = Extract<Request, { readonly op: 'grow' }>
 
@@ -60,6 +60,23 @@ const lent = async (
   }
 }
 
+/** A block of a family, or single addresses, which it returns. */
+const more = async (
+  here: OverlayHost, member: Member, request: Growth, family: Family,
+): Promise<readonly string[]> => {
+  const { network, exclude, container } = request
+  const view = await viewNetwork(member, network)
+  const ranges = rangesFor(view.config, exclude).filter(({ subnet }) => familyOf(subnet) === family)
+  try {
+    await claimOf(here, member, view, ranges)
+    return []
+  } catch (error) {
+    const isLendable = view.config.addressing === 'pool' && container !== undefined
+    if (!isLendable || !isExhausted(error)) throw error
+    return [await lent(here, member, request, ranges[0]!)]
+  }
+}
+
 /** Gets something for the families of which there is no address left. */
 export const grow = async (here: OverlayHost, member: Member, request: Growth): Promise<Answer> => {
   const { network, exclude } = request
@@ -67,16 +84,12 @@ export const grow = async (here: OverlayHost, member: Member, request: Growth): 
   const full = run === undefined ? [] : here.records(network).exhausted(run, exclude)
     .filter(family => request.claimed?.some(ip => familyOf(ip) === family) !== true)
   const borrowed: string[] = []
-  for (const family of full) {
-    const view = await viewNetwork(member, network)
-    const ranges = rangesFor(view.config, exclude).filter(({ subnet }) => familyOf(subnet) === family)
-    try {
-      await claimOf(here, member, view, ranges)
-    } catch (error) {
-      const isLendable = view.config.addressing === 'pool' && request.container !== undefined
-      if (!isLendable || !isExhausted(error)) throw error
-      borrowed.push(await lent(here, member, request, ranges[0]!))
-    }
+  try {
+    for (const family of full) borrowed.push(...await more(here, member, request, family))
+  } catch (error) {
+    // Of no use without those of the other family, and nobody was told of them.
+    for (const ip of borrowed) await releaseStatic(member, network, ip)
+    throw error
   }
   here.unheard(() => here.sync(network))
   return { ok: true, borrowed }

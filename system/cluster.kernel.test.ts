@@ -174,6 +174,12 @@ void test('a pool that is too small', { skip, timeout: 120_000 }, async t => {
   const third = made[5]
   t.equal(two.detach('tiny', third!, lan(two, ranges)).status, 0)
   t.equal(two.attach('tiny', lan(two, ranges)).addresses[0], third!.addresses[0], 'what was given back')
+
+  // An address of one family is of no use without the other one.
+  const uneven = [{ subnet: '192.168.61.0/28', blockLength: 28 }, { subnet: 'fd00:61::/126' }]
+  for (let i = 0; i < 2; i++) one.attach('uneven', lan(one, uneven))
+  t.throws(() => two.attach('uneven', lan(two, uneven)), { message: /fd00:61::\/126 of network uneven has an owner/ })
+  t.notMatch(fairlead('overlay', 'inspect', 'uneven', ...store), /ADDRESS +HOST/, 'given back')
 })
 
 void test('records that are lost', { skip, timeout: 120_000 }, async t => {
