@@ -77,6 +77,22 @@ void test('what no agent would write', async t => {
   await t.rejects(claimStatic(two, 'net', '10.1.0.33', holder), { name: 'OverlayError', obstacle: 'taken' })
 })
 
+void test('a host that was removed and comes back', async t => {
+  const { lab } = await newLab(t)
+  await createNetwork(lab.store, 'net', flat)
+  const [one, two] = [await lab.join('h1'), await lab.join('h2')]
+  await claimBlock(one, 'net', small, { wanted: '10.1.0.16/28' })
+  for (const ip of ['10.1.0.20', '10.1.0.21']) await claimStatic(two, 'net', ip, holder)
+  await answerStatics(one, 'net', () => true)
+  for (const ip of ['10.1.0.20', '10.1.0.21']) t.match(await claimStatic(two, 'net', ip, holder), { granted: true })
+  await removeHost(lab.store, 'h2', true)
+  const back = await lab.join('h2')
+  t.match(await staticsWithin(one, 'net', '10.1.0.16/28'), [{ granted: false }, { granted: false }])
+  await answerStatics(one, 'net', ({ ip }) => ip === '10.1.0.20')
+  t.match(await claimStatic(back, 'net', '10.1.0.20', holder), { granted: true })
+  await t.rejects(claimStatic(back, 'net', '10.1.0.21', holder), { name: 'OverlayError', obstacle: 'taken' })
+})
+
 void test('given back while the other host agrees', async t => {
   const { lab } = await newLab(t)
   await createNetwork(lab.store, 'net', flat)

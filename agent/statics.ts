@@ -149,11 +149,14 @@ export const answerStatics = async (
  */
 export const reclaimStatics = (member: Member, network: string): Promise<void> => member.inTurn(async () => {
   const share = member.share(network)
-  const { statics: found } = await viewNetwork(member, network)
+  const { config, blocks, statics: found } = await viewNetwork(member, network)
   const kept: StaticRecord[] = []
-  for (const record of share?.statics ?? []) {
-    const key = staticKey(network, record.ip)
+  for (const known of share?.statics ?? []) {
+    const key = staticKey(network, known.ip)
     const now = found.get(key)
+    // A host that was removed has lost it: whoever has the block may have handed it out since.
+    const owner = ownerOf(blocks.get(blockAround(config, known.ip) ?? '')) ?? member.host
+    const record = { ...known, granted: known.granted && owner === member.host }
     const outcome = now === undefined
       ? await member.store.commit([...member.conditions, absent(key)], [put(key, written(record))])
       : undefined
