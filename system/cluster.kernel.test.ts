@@ -40,9 +40,6 @@ void test('a segment with twenty hosts', { skip, timeout: 300_000 }, async t => 
   fairlead('overlay', 'create', 'other', '--subnet', '10.200.0.0/16', ...store)
   for (const host of fleet.hosts) await host.start()
   for (const host of fleet.hosts) await isMember(host)
-  t.teardown(() => {
-    if (!t.passing()) for (const { name, log } of fleet.hosts) process.stderr.write(`${name}:\n${log}`)
-  })
   const pods = new Map<string, Pod & { readonly host: FleetHost }>()
   const note = (host: FleetHost, pod: Pod): void => { pods.set(pod.addresses[0]!, { ...pod, host }) }
 

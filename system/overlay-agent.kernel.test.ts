@@ -54,7 +54,6 @@ void test('an agent and its host', { skip, timeout: 180_000 }, async t => {
   const own = ownNamespace(t)
   const fleet = new Fleet(t, own, 3, { options: ['--metrics', '127.0.0.1:9479'] })
   const etcd = await startEtcd(t, { host: '192.0.2.254' })
-  t.teardown(() => { for (const { name, log } of fleet.hosts) process.stderr.write(`${name}:\n${log}`) })
   fairlead('overlay', 'create', 'blue', '--subnet', '10.200.0.0/16', ...store)
   const [first, second] = fleet.hosts as [FleetHost, FleetHost, FleetHost]
   // What deploy/fairlead-agent.service leaves it.

@@ -72,7 +72,6 @@ for (const [underlay, mtu] of [['ipv4', 1440], ['ipv6', 1420]] as const) {
     for (const host of fleet.hosts) await host.insist({ op: 'join', network: 'blue' }, PATIENCE)
     const pods = fleet.hosts.map(host => host.attach('blue')) as [Pod, Pod, Pod]
     const [a, b, c] = pods
-    t.teardown(() => { for (const { name, log } of fleet.hosts) process.stderr.write(`${name}:\n${log}`) })
     const meet = (from: Pod, to: Pod): boolean => to.addresses.every(ip => reaches(from.ns, ip, 3))
     const all = (): boolean => pods.every(from => pods.every(to => from === to || meet(from, to)))
 

@@ -63,7 +63,6 @@ void test('what no agent would write', { skip, timeout: 240_000 }, async t => {
   fairlead('overlay', 'create', 'blue', '--subnet', '10.200.0.0/16', ...store)
   const client = new Etcd({ endpoints: ['http://192.0.2.254:2379'] }, clusterKey)
   t.teardown(() => { client.close() })
-  t.teardown(() => { for (const { name, log } of fleet.hosts) process.stderr.write(`${name}:\n${log}`) })
   await Promise.all(fleet.hosts.map(host => host.start()))
   const [first, second, third] = fleet.hosts as [typeof fleet.hosts[0], typeof fleet.hosts[0], typeof fleet.hosts[0]]
   for (const host of [first, second]) await host.insist({ op: 'join', network: 'blue' })

@@ -43,7 +43,6 @@ void test('three hosts', { skip }, async t => {
     t.equal(fleet.hosts[0]!.call('STATUS', 'nowhere', '', undefined, { ranges }).status, 0, 'ADD would make it')
   })
 
-  t.teardown(() => { for (const { name, log } of fleet.hosts) process.stderr.write(`${name}:\n${log}`) })
   const reachable = () => pods.every(from => pods.every(to => from === to || pings(from.ns, to.addresses[0]!)))
 
   await t.test('an agent is killed and comes back', async t => {

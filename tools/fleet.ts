@@ -13,7 +13,7 @@ import { waysTo } from '#netlink/route/lookup.ts'
 import { listens, memoryOf } from './agent-process.ts'
 import { anotherNamespace, connect } from './kernel.ts'
 
-interface Test { teardown(step: () => unknown): unknown }
+interface Test { teardown(step: () => unknown): unknown; passing?(): boolean }
 
 const bin = resolve(process.env['FAIRLEAD_BIN'] ?? 'build/bin')
 
@@ -219,6 +219,7 @@ export class Fleet {
     })
     t.teardown(async () => {
       await Promise.all(this.hosts.map(host => host.stop()))
+      if (t.passing?.() === false) for (const { name, log } of this.hosts) process.stderr.write(`${name}:\n${log}`)
       rmSync(place, { recursive: true, force: true })
     })
   }
