@@ -137,7 +137,7 @@ export class ChecksumWatch implements Disposable {
   #targetsIn(network: string, own: string): readonly Target[] {
     const { picture, settings } = this.#here
     const known = picture.networks.get(network)
-    const living = [...known?.hosts ?? []].filter(host => host !== settings.hostId && picture.alive.has(host))
+    const living = [...known?.hosts ?? []].filter(host => host !== settings.hostId && picture.attended.has(host))
     return shuffled(living).slice(0, TARGETS).flatMap(host => {
       const token = picture.tokenOf(host)
       const blocks = known!.prefixesOf(host).filter(one => isBlock(one) && familyOf(one) === familyOf(own))

@@ -51,7 +51,7 @@ const lent = async (
 ): Promise<string> => {
   try {
     const holder = { container: container!, ifname: ifname! }
-    const ip = await borrow(member, network, range, holder, host => here.picture.alive.has(host))
+    const ip = await borrow(member, network, range, holder, host => here.picture.attended.has(host))
     fruitless.delete(network)
     return ip
   } catch (error) {
@@ -105,7 +105,7 @@ export const shortage = (here: OverlayHost, network: string, exclude: readonly s
   if (run === undefined || picture?.config === undefined) return undefined
   const { config } = picture
   const isOwned = (block: string): boolean => picture.ownerOf(blockKey(network, block)) !== undefined
-  const others = [...picture.hosts].filter(host => host !== here.settings.hostId && here.picture.alive.has(host))
+  const others = [...picture.hosts].filter(host => host !== here.settings.hostId && here.picture.attended.has(host))
   const inVain = performance.now() - (fruitless.get(network) ?? -Infinity) < MEMORABLE
   const isLendable = config.addressing === 'pool' && others.length > 0 && !inVain
   const full = here.records(network).exhausted(run, exclude).find(family => {

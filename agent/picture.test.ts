@@ -33,6 +33,17 @@ void test('a listing', async t => {
   t.same(picture.peersIn('red'), [])
 })
 
+void test('whom to ask', async t => {
+  const picture = begun()
+  t.same([...picture.attended], [], 'a host without an agent lives, and nobody answers there')
+  picture.apply([{ kind: 'put', entry: { ...entry(alive.key('a'), 'a'), lease: '7' } }])
+  t.same([...picture.attended], ['a'])
+  picture.apply([put(alive.key('a'), 'a')])
+  t.same([[...picture.alive], [...picture.attended]], [['a'], []])
+  picture.apply([{ kind: 'put', entry: { ...entry(alive.key('a'), 'a'), lease: '8' } }, gone(alive.key('a'))])
+  t.same([...picture.attended], [])
+})
+
 void test('keys of encryption', async t => {
   const picture = begun()
   const key = `${'A'.repeat(42)}E=`

@@ -59,6 +59,8 @@ class Ledger {
 export class Picture {
   readonly networks = new Map<string, NetworkPicture>()
   readonly alive = new Set<string>()
+  /** Those of them that have an agent to be asked: the sign of life of a host without one has no lease. */
+  readonly attended = new Set<string>()
   readonly #hosts = new Map<string, HostView>()
   /** How many of the other hosts are at a tunnel end. */
   readonly #ends = new Map<string, number>()
@@ -192,6 +194,8 @@ export class Picture {
     } else if (living !== undefined) {
       if (entry === undefined) this.alive.delete(living)
       else this.alive.add(living)
+      if (entry?.lease === undefined) this.attended.delete(living)
+      else this.attended.add(living)
     } else if (read !== undefined) {
       this.#putInNetwork(read.network, read.part, key, entry)
     } else if (key === clusterKey || key === settledKey) {
