@@ -26,19 +26,22 @@ const wishesOf = (values: Values): Wishes => {
 /** The store of a command line. @throws OverlayError */
 export const readStore = (values: Values): Pick<Settings, 'store'> => ({ store: storeOf(wishesOf(values)) })
 
-/** A dying agent needs a moment, and one that does a single thing has done it soon. */
-const [ATTEMPTS, PAUSE_MS] = [100, 100]
+/**
+ * How long the state is waited for, in milliseconds: a dying agent needs a moment; those that do a single thing wait
+ * for each other, and the plugins for them, a little longer.
+ */
+const [SUCCESSION, TURN, LOOK_EVERY] = [10_000, 50_000, 100]
 
 /** Keeps every other agent away from the state. @throws OverlayError `taken` */
-const lockState = ({ stateDirectory }: Settings): number => {
+const lockState = ({ stateDirectory }: Settings, patience: number): number => {
   makeDirectory(stateDirectory, 0o700)
   const fd = openOrCreate(`${stateDirectory}/lock`, 0o600)
-  for (let attempt = 1; !tryLock(fd); attempt++) {
-    if (attempt === ATTEMPTS) {
+  for (let waited = 0; !tryLock(fd); waited += LOOK_EVERY) {
+    if (waited >= patience) {
       close(fd)
       throw new OverlayError('taken', `another agent uses ${stateDirectory}`, 'stop it, or name another state-dir')
     }
-    sleep(PAUSE_MS)
+    sleep(LOOK_EVERY)
   }
   return fd
 }
@@ -54,7 +57,7 @@ const once = async (settings: Settings, say: (line: string) => void): Promise<An
   const request = JSON.parse(await readStdin()) as Request
   using host = Namespace.host()
   if (request.op === 'status') return await statusOnce(settings, host, request)
-  const fd = lockState(settings)
+  const fd = lockState(settings, TURN)
   try {
     return await runOnce(settings, host, request, say)
   } finally {
@@ -82,7 +85,7 @@ export const runAgent = async (
     print(`${JSON.stringify(await once(settings, tell))}\n`)
     return
   }
-  const fd = lockState(settings)
+  const fd = lockState(settings, SUCCESSION)
   try {
     const stop = new AbortController()
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { stop.abort() })

@@ -46,6 +46,10 @@ void test('hosts that are silent', { skip, timeout: 180_000 }, async t => {
       { input: '{"op":"status"}\n', encoding: 'utf8' }))
     t.match(JSON.parse(run.stdout), { ok: true, host: 'h4', vtep: '192.0.2.4' })
     t.equal(lone.call('DEL', 'blue', f.id, f.ns, agentless(lone)).status, 0)
+    const start = performance.now()
+    const g = first.attach('blue', agentless(first))
+    t.ok(performance.now() - start < 8000 && reaches(g.ns, a!.addresses[0]!), 'one that is there is asked all the same')
+    first.detach('blue', g)
     t.same(['h4', 'h5'].map(host => listed().get(host)?.alive), [true, true])
   })
 

@@ -26,9 +26,9 @@ const askOnce = ({ agentConfig, runDir }: Asker, request: Request): Answer => {
   return readAnswer(stdout)
 }
 
-/** @returns undefined when no agent is there */
+/** Asks whoever is resident, also where nobody has to be: the state is that one's. @returns undefined for nobody */
 const answerTo = (asker: Asker, request: Request): Answer | undefined =>
-  asker.agent === 'none' ? askOnce(asker, request) : ask(socketPath(asker.runDir), request)
+  ask(socketPath(asker.runDir), request) ?? (asker.agent === 'none' ? askOnce(asker, request) : undefined)
 
 /** How often an agent that is being started is looked for, in milliseconds. */
 const LOOK_EVERY = 50
