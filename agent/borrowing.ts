@@ -64,8 +64,9 @@ export const borrow = async (
   const start = performance.now()
   const view = await viewNetwork(member, network)
   let asked = 0
+  const isLate = (): boolean => performance.now() - start > PATIENCE
   for (const ip of candidates(view, range, host => host !== member.host && isAlive(host))) {
-    if (asked === ENOUGH || performance.now() - start > PATIENCE) break
+    if (asked === ENOUGH || isLate()) break
     asked++
     try {
       await claimWithConsent(member, network, ip, holder)
@@ -75,6 +76,7 @@ export const borrow = async (
     }
   }
   throw new OverlayError('exhausted', `every block of ${range.subnet} of network ${network} has an owner, ` +
-    (asked === 0 ? 'and there is no other host to ask for an address' : `and of ${asked} addresses none is free`),
+    (asked === 0 ? 'and there is no other host to ask for an address' : `and of ${asked} addresses none is free`) +
+    (isLate() ? `, as far as was found out in ${PATIENCE / 1000} s` : ''),
   'remove containers, or hosts that are gone (`fairlead host list`)')
 }
