@@ -22,9 +22,11 @@ export const statusOnce = async (
   const store = openStore(settings)
   try {
     const { vtep } = findUnderlay(host, settings)
-    if (!isLocal(settings)) await store.list(clusterKey)
-    const isMissing = network !== undefined && canMake === false && await get(store, networkKey(network)) === undefined
-    if (isMissing) requireLocal(settings, network)
+    if (!isLocal(settings)) {
+      await store.list(clusterKey)
+      const isWanted = network !== undefined && canMake === false
+      if (isWanted && await get(store, networkKey(network)) === undefined) requireLocal(settings, network)
+    }
     const hasPart = network !== undefined && readRunFile(settings.runDirectory, network) !== undefined
     if (!hasPart) return { ok: true, host: settings.hostId, vtep }
     const here = new OverlayHost(settings, host, () => {})

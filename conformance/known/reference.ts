@@ -137,8 +137,8 @@ export const reference: readonly Deviation[] = [
   },
   { id: 'X64', reason: 'host-device knows no mtu', cases: { B22: ['host-device'], E24: ['host-device'] } },
   {
-    id: 'X65', reason: 'one of several parallel DELs may find the link or chain gone and fail; not in every run',
-    cases: { F19: ['portmap', ...makers] },
+    id: 'X65', reason: 'one of several parallel DELs may find the link, rule or chain gone and fail; not in every run',
+    cases: { F19: ['bandwidth', 'firewall', 'portmap', 'sbr', ...makers] },
   },
   {
     id: 'X66', reason: 'what a killed ADD leaves is in the way of the next; not in every run',
