@@ -7,6 +7,7 @@ import { clusterIn, foundCluster } from './cluster.ts'
 import { shortage } from './growth.ts'
 import { alive, clusterKey, networkKey, root } from './layout.ts'
 import { join } from './membership.ts'
+import { OverlayError } from './overlay-error.ts'
 import { OverlayHost } from './overlay-host.ts'
 import { answerTo, requireLocal, tendStatics } from './requests.ts'
 import type { Settings } from './settings.ts'
@@ -34,7 +35,7 @@ export const statusOnce = async (
     return { ok: true, host: settings.hostId, vtep, shortage: shortage(here, network, exclude) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    return { ok: false, obstacle: 'unreachable', message, advice: '' }
+    return { ok: false, obstacle: 'unreachable', message, advice: error instanceof OverlayError ? error.advice : '' }
   } finally {
     store.close()
   }

@@ -42,6 +42,8 @@ void test('hosts that are silent', { skip, timeout: 180_000 }, async t => {
     const f = lone.attach('blue', agentless(lone))
     for (const ip of e!.addresses) t.ok(reaches(d!.ns, ip) && reaches(f.ns, ip))
     t.equal(lone.call('STATUS', 'blue', '', undefined, agentless(lone)).status, 0)
+    t.match(lone.call('STATUS', 'nowhere', '', undefined, agentless(lone)).result,
+      { code: 50, msg: /there is no network nowhere/, details: /fairlead overlay create nowhere/ })
     const run = lone.ns.run(() => spawnSync('build/bin/fairlead', ['agent', '--once', ...lone.options],
       { input: '{"op":"status"}\n', encoding: 'utf8' }))
     t.match(JSON.parse(run.stdout), { ok: true, host: 'h4', vtep: '192.0.2.4' })
